@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One mount: what every FUSE handler gets as its userdata. */
+#ifndef FS_MOUNT_H
+#define FS_MOUNT_H
+
+#include "base/sync.h"
+#include "fs/node.h"
+#include "net/remote.h"
+
+#include <fuse_lowlevel.h>
+
+struct options;
+
+struct mount {
+	const struct options *opt;
+	struct remote *remote;
+	const struct log_hook *hook;
+	struct tree tree;
+	struct fuse_session *se;
+	bool auto_cache; /* the session keeps pages while size and mtime stand */
+	uid_t uid; /* presented owner */
+	gid_t gid;
+	uint64_t blocks_total; /* statfs, in 4 KiB blocks */
+};
+
+static inline struct mount *mount_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* The struct wait of a FUSE request, on the handler's stack: cancelled when the program was
+ * interrupted. */
+static inline bool wait_req_interrupted(void *req)
+{
+	return fuse_req_interrupted((fuse_req_t)req) != 0;
+}
+static inline struct wait wait_of(fuse_req_t req)
+{
+	return (struct wait){ .cancelled = wait_req_interrupted, .arg = req };
+}
+
+/* The handlers, each file fills its part of the table. */
+void ops_tree_fill(struct fuse_lowlevel_ops *ops);
+void ops_dir_fill(struct fuse_lowlevel_ops *ops);
+void ops_file_fill(struct fuse_lowlevel_ops *ops);
+
+#endif

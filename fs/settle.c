@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What makes the server have what programs wrote, and what makes the spool have what the
+ * server has: the half of struct file that waits for the network. */
+#include "fs/file_private.h"
+
+#include "fs/dir.h"
+#include "net/upload.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	FETCH_PART = 1024 * 1024,
+	CLOSING_MS = 50, /* a close() just made has its release on the way */
+	LOST_NAMES = 1000,
+};
+
+static char *path_of(struct file *f)
+{
+	return node_path(&f->m->tree, remote_base(f->m->remote), f->n);
+}
+
+/* ---- fetching ---- */
+
+/* One absent range, or the first part of it. */
+static int fetch_part_locked(struct file *f, const struct wait *w, uint64_t off,
+			     uint64_t len) REQUIRES(f->lock)
+{
+	struct slice slice = { 0 };
+	int r = file_stream_locked(f, w, off, (size_t)MIN(len, (uint64_t)FETCH_PART),
+				   &slice);
+
+	if (r < 0) {
+		return r;
+	}
+	if (slice.len == 0) {
+		_cleanup_free_ char *path = path_of(f);
+
+		hook_printf(f->m->hook, LEVEL_ERROR,
+			    "%s: the server's file ends at byte %llu, the unchanged part "
+			    "of it was "
+			    "needed",
+			    path ? path : "?", (unsigned long long)off);
+		r = -EIO;
+	}
+	for (int i = 0; i < slice.n && r == 0; i++) {
+		r = spool_fill(f->spool, slice.iov[i].iov_base, slice.iov[i].iov_len,
+			       off);
+		off += slice.iov[i].iov_len;
+	}
+	slice_release(&slice);
+	return r;
+}
+
+static int fetch_busy_locked(struct file *f, const struct wait *w, uint64_t off,
+			     uint64_t len) REQUIRES(f->lock)
+{
+	uint64_t at, n;
+
+	assert(f->busy);
+	while (spool_missing(f->spool, off, len, &at, &n)) {
+		int r = fetch_part_locked(f, w, at, n);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	return 0;
+}
+
+static void busy_end_locked(struct file *f) REQUIRES(f->lock)
+{
+	f->busy = false;
+	cond_broadcast(&f->idle);
+	file_check_locked(f);
+}
+
+int file_fetch_locked(struct file *f, const struct wait *w, uint64_t off, uint64_t len)
+{
+	int r;
+
+	assert(!f->busy);
+	f->busy = true;
+	r = fetch_busy_locked(f, w, off, len);
+	busy_end_locked(f);
+	return r;
+}
+
+/* ---- delivering ---- */
+
+bool file_unsettled_locked(struct file *f)
+{
+	return !f->detached &&
+	       ((f->spool && spool_is_modified(f->spool)) || f->has_mtime || f->has_mode);
+}
+
+/* What a delivery takes with it, and puts back if it fails. */
+struct wishes {
+	bool has_mtime, has_mode, mode_required;
+	int64_t mtime;
+	unsigned mode;
+};
+
+static struct wishes wishes_take_locked(struct file *f) REQUIRES(f->lock)
+{
+	struct wishes w = { f->has_mtime, f->has_mode, f->mode_required, f->mtime,
+			    f->mode };
+
+	f->has_mtime = f->has_mode = false;
+	return w;
+}
+
+/* Those that came meanwhile are newer. */
+static void wishes_put_back_locked(struct file *f, const struct wishes *w)
+	REQUIRES(f->lock)
+{
+	if (w->has_mtime && !f->has_mtime) {
+		f->has_mtime = true;
+		f->mtime = w->mtime;
+	}
+	if (w->has_mode && !f->has_mode) {
+		f->has_mode = true;
+		f->mode = w->mode;
+		f->mode_required = w->mode_required;
+	}
+}
+
+/* The program was told long ago that its wish was granted: all that is left is to say so.
+ */
+static void wish_refused(struct file *f, const char *what, int error)
+{
+	_cleanup_free_ char *path = error < 0 ? path_of(f) : NULL;
+
+	if (error < 0) {
+		hook_printf(f->m->hook, LEVEL_WARN,
+			    "%s: the server did not set the %s: %s", path ? path : "?",
+			    what, strerror(-error));
+	}
+}
+
+static void delivered_locked(struct file *f, const struct wishes *wishes,
+			     const struct upload_result *result) REQUIRES(f->lock)
+{
+	struct tree *t = &f->m->tree;
+	struct node *n = f->n;
+
+	mutex_lock(&t->lock);
+	n->size = result->size;
+	if (result->mtime >= 0 && !f->has_mtime) {
+		n->mtime = result->mtime;
+		n->flags &= (uint8_t)~NODE_COARSE;
+	}
+	if (result->mode >= 0 && !f->has_mode) {
+		n->mode = (uint16_t)(result->mode & 07777);
+		n->flags |= NODE_HAS_MODE;
+	}
+	n->flags &= (uint8_t) ~(NODE_DIRTY | NODE_LOCAL);
+	n->checked = now_ms();
+	n->stamp = ++t->clock;
+	f->seen_size = n->size;
+	f->seen_mtime = n->mtime;
+	mutex_unlock(&t->lock);
+	f->seen = true;
+	f->no_append = false;
+	spool_set_clean(f->spool);
+	file_retire_locked(f);
+	wish_refused(f, "time", wishes->has_mtime ? result->mtime_error : 0);
+	wish_refused(f, "mode",
+		     wishes->has_mode && wishes->mode_required ? result->mode_error : 0);
+}
+
+/* Unless the very name was refused the server may have a part of a new file now: whoever
+ * removes the file must remove it there too. */
+static void may_have_begun_locked(struct file *f, int error) REQUIRES(f->lock)
+{
+	if (error != -EACCES && error != -EPERM && error != -EROFS && error != -ENOENT) {
+		mutex_lock(&f->m->tree.lock);
+		f->n->flags &= (uint8_t)~NODE_LOCAL;
+		mutex_unlock(&f->m->tree.lock);
+	}
+}
+
+/* One upload of the spool as it is. */
+static int upload_locked(struct file *f, const struct wait *w, bool append,
+			 uint64_t append_at) REQUIRES(f->lock)
+{
+	_cleanup_free_ char *path = path_of(f);
+	struct wishes wishes;
+	struct upload_job job;
+	struct upload_result result;
+	int r;
+
+	if (!path) {
+		return -ENOMEM;
+	}
+	wishes = wishes_take_locked(f);
+	job = (struct upload_job){
+		.path = path,
+		.fd = spool_fd(f->spool),
+		.size = spool_size(f->spool),
+		.append = append,
+		.append_at = append_at,
+		.mtime = wishes.has_mtime ? wishes.mtime : -1,
+		.mode = wishes.has_mode ? (int)wishes.mode : -1,
+		.mode_required = wishes.mode_required,
+	};
+	mutex_unlock(&f->lock);
+	r = upload_run(f->m->remote, w, &job, &result);
+	mutex_lock(&f->lock);
+	if (r < 0) {
+		may_have_begun_locked(f, r);
+		wishes_put_back_locked(f, &wishes);
+		f->no_append = f->no_append || append;
+	} else {
+		delivered_locked(f, &wishes, &result);
+	}
+	return r;
+}
+
+static int wishes_only_locked(struct file *f, const struct wait *w) REQUIRES(f->lock)
+{
+	struct remote *remote = f->m->remote;
+	_cleanup_free_ char *path = path_of(f);
+	struct wishes wishes;
+	int time_error = 0, mode_error = 0;
+
+	if (!path) {
+		return -ENOMEM;
+	}
+	wishes = wishes_take_locked(f);
+	mutex_unlock(&f->lock);
+	if (wishes.has_mtime) {
+		time_error = remote_utime(remote, w, path, wishes.mtime);
+	}
+	if (wishes.has_mode) {
+		mode_error = remote_chmod(remote, w, path, wishes.mode);
+	}
+	mutex_lock(&f->lock);
+	if (time_error == -EINTR || mode_error == -EINTR) {
+		wishes_put_back_locked(f, &wishes);
+		return -EINTR;
+	}
+	wish_refused(f, "time", time_error);
+	wish_refused(f, "mode", wishes.mode_required ? mode_error : 0);
+	return 0;
+}
+
+static int deliver_locked(struct file *f, const struct wait *w) REQUIRES(f->lock)
+{
+	uint64_t at = 0;
+	int r;
+
+	if (!f->spool || !spool_is_modified(f->spool)) {
+		return wishes_only_locked(f, w);
+	}
+	if (!f->no_append && spool_is_append(f->spool, &at)) {
+		r = upload_locked(f, w, true, at);
+		/* Somebody else changed the file: nothing was sent, our whole view of it
+		 * goes. */
+		if (r != -ESTALE) {
+			return r;
+		}
+	}
+	r = fetch_busy_locked(f, w, 0, spool_size(f->spool));
+	return r < 0 ? r : upload_locked(f, w, false, 0);
+}
+
+int file_settle(struct file *f, const struct wait *w)
+{
+	int r;
+
+	mutex_lock(&f->lock);
+	r = file_own_locked(f, w);
+	if (r == 0 && file_unsettled_locked(f)) {
+		f->busy = true;
+		r = deliver_locked(f, w);
+		/* Who was interrupted may still be delivered at the last close. */
+		f->error = r == -EINTR ? 0 : r;
+		busy_end_locked(f);
+	}
+	mutex_unlock(&f->lock);
+	file_reap(f);
+	return r;
+}
+
+int file_settle_node(struct mount *m, struct node *n, const struct wait *w)
+{
+	struct file *f = file_pin(m, n);
+	int r;
+
+	if (!f) {
+		return 0;
+	}
+	r = file_settle(f, w);
+	file_drop(f, w);
+	return r;
+}
+
+/* ---- truncating ---- */
+
+static int resize_locked(struct file *f, const struct wait *w, uint64_t size)
+	REQUIRES(f->lock)
+{
+	int r = file_own_locked(f, w);
+
+	if (r < 0) {
+		return r;
+	}
+	file_compare_locked(f);
+	if (size == (f->spool ? spool_size(f->spool) : f->seen_size)) {
+		return 0;
+	}
+	if (size == 0) {
+		return file_empty_locked(f);
+	}
+	r = file_spool_locked(f);
+	if (r == 0) {
+		r = spool_truncate(f->spool, size);
+	}
+	if (r == 0) {
+		file_touched_locked(f);
+	}
+	return r;
+}
+
+int file_truncate(struct mount *m, struct node *n, uint64_t size, const struct wait *w)
+{
+	struct file *f;
+	bool writers;
+	int r;
+
+	if (size > INT64_MAX) {
+		return -EFBIG;
+	}
+	r = file_get(m, n, &f);
+	if (r < 0) {
+		return r;
+	}
+	mutex_lock(&f->lock);
+	r = resize_locked(f, w, size);
+	mutex_lock(&f->m->tree.lock);
+	writers = f->writers > 0;
+	mutex_unlock(&f->m->tree.lock);
+	mutex_unlock(&f->lock);
+	file_reap(f);
+	if (r == 0 && !writers) {
+		r = file_settle(f, w);
+	}
+	mutex_lock(&f->lock);
+	mutex_lock(&f->m->tree.lock);
+	/* The caller learns that it failed: nothing worth keeping then. */
+	f->worthless = f->worthless || (r < 0 && f->handles == 1);
+	mutex_unlock(&f->m->tree.lock);
+	mutex_unlock(&f->lock);
+	file_drop(f, w);
+	return r;
+}
+
+/* ---- unlinked while open ---- */
+
+static bool alone_locked(struct file *f) REQUIRES(f->lock)
+{
+	bool alone;
+
+	mutex_lock(&f->m->tree.lock);
+	alone = f->handles == 1;
+	mutex_unlock(&f->m->tree.lock);
+	return alone;
+}
+
+static int detach_locked(struct file *f, const struct wait *w) REQUIRES(f->lock)
+{
+	int64_t deadline = now_ms() + CLOSING_MS;
+	bool local;
+	int r;
+
+	/* Programs close and unlink in one breath: not worth a download. */
+	while (!alone_locked(f) &&
+	       cond_wait(&f->idle, &f->lock, w, MIN(now_ms() + 10, deadline)) == 0) {
+	}
+	r = file_own_locked(f, w);
+	if (r < 0 || f->detached) {
+		return r;
+	}
+	mutex_lock(&f->m->tree.lock);
+	local = f->n->flags & NODE_LOCAL;
+	mutex_unlock(&f->m->tree.lock);
+	if (alone_locked(f)) {
+		f->worthless = true;
+	} else if (!local) {
+		r = file_spool_locked(f);
+		if (r == 0) {
+			r = file_fetch_locked(f, w, 0, spool_size(f->spool));
+		}
+		if (r < 0) {
+			return r;
+		}
+	}
+	f->detached = true;
+	mutex_lock(&f->m->tree.lock);
+	f->n->flags |= NODE_DIRTY;
+	mutex_unlock(&f->m->tree.lock);
+	file_retire_locked(f);
+	file_check_locked(f);
+	return 0;
+}
+
+int file_detach(struct mount *m, struct node *n, const struct wait *w)
+{
+	struct file *f = file_pin(m, n);
+	int r;
+
+	if (!f) {
+		return 0;
+	}
+	mutex_lock(&f->lock);
+	r = detach_locked(f, w);
+	mutex_unlock(&f->lock);
+	file_reap(f);
+	file_drop(f, w);
+	return r;
+}
+
+void file_reattach(struct mount *m, struct node *n)
+{
+	struct file *f = file_pin(m, n);
+
+	if (!f) {
+		return;
+	}
+	mutex_lock(&f->lock);
+	f->detached = false;
+	f->worthless = false;
+	if (!f->spool || !spool_is_modified(f->spool)) {
+		mutex_lock(&f->m->tree.lock);
+		n->flags &= (uint8_t)~NODE_DIRTY;
+		mutex_unlock(&f->m->tree.lock);
+	}
+	mutex_unlock(&f->lock);
+	file_drop(f, NULL);
+}
+
+/* ---- times and modes ---- */
+
+/* Under f->lock: whether a wish waits for a delivery. */
+static bool takes_wishes_locked(struct file *f) REQUIRES(f->lock)
+{
+	return f->detached || f->busy || (f->spool && spool_is_modified(f->spool));
+}
+
+bool file_defer_mtime(struct mount *m, struct node *n, int64_t mtime)
+{
+	struct file *f = file_pin(m, n);
+	bool taken;
+
+	if (!f) {
+		return false;
+	}
+	mutex_lock(&f->lock);
+	taken = takes_wishes_locked(f);
+	if (taken) {
+		f->has_mtime = true;
+		f->mtime = mtime;
+		f->error = 0;
+		mutex_lock(&f->m->tree.lock);
+		n->mtime = mtime;
+		n->stamp = ++f->m->tree.clock;
+		mutex_unlock(&f->m->tree.lock);
+	}
+	mutex_unlock(&f->lock);
+	file_drop(f, NULL);
+	return taken;
+}
+
+static void mode_set_locked(struct file *f, unsigned mode, bool required)
+	REQUIRES(f->lock)
+{
+	f->has_mode = true;
+	f->mode = mode & 07777;
+	f->mode_required = required;
+	mutex_lock(&f->m->tree.lock);
+	f->n->mode = (uint16_t)f->mode;
+	f->n->flags |= NODE_HAS_MODE;
+	f->n->stamp = ++f->m->tree.clock;
+	mutex_unlock(&f->m->tree.lock);
+}
+
+bool file_defer_mode(struct mount *m, struct node *n, unsigned mode)
+{
+	struct file *f = file_pin(m, n);
+	bool taken;
+
+	if (!f) {
+		return false;
+	}
+	mutex_lock(&f->lock);
+	taken = takes_wishes_locked(f);
+	if (taken) {
+		mode_set_locked(f, mode, true);
+		f->error = 0;
+	}
+	mutex_unlock(&f->lock);
+	file_drop(f, NULL);
+	return taken;
+}
+
+void file_create_mode(struct file *f, unsigned mode)
+{
+	mutex_lock(&f->lock);
+	mode_set_locked(f, mode, false);
+	mutex_unlock(&f->lock);
+}
+
+/* ---- what could not be delivered ---- */
+
+/* "<name>.<pid>.<n>.ftpsfs-lost", the name cut to what a name may be long. */
+static int keep_locked(struct file *f, const char *path, char *name, size_t size)
+	REQUIRES(f->lock)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	int r = -EEXIST;
+
+	for (unsigned i = 0; i < LOST_NAMES && r == -EEXIST; i++) {
+		(void)snprintf(name, size, "%.180s.%ld.%u.ftpsfs-lost",
+			       slash ? slash + 1 : "file", (long)getpid(), i);
+		r = spool_keep(f->spool, name);
+	}
+	return r;
+}
+
+void file_keep_lost(struct file *f)
+{
+	_cleanup_free_ char *path = path_of(f);
+	char name[256];
+	uint64_t size, at, n;
+	int r, why;
+	bool holes;
+
+	mutex_lock(&f->lock);
+	if (!f->spool || !spool_is_modified(f->spool)) {
+		mutex_unlock(&f->lock);
+		return;
+	}
+	size = spool_size(f->spool);
+	why = f->error;
+	holes = spool_missing(f->spool, 0, size, &at, &n);
+	r = keep_locked(f, path, name, sizeof(name));
+	mutex_unlock(&f->lock);
+	if (r < 0) {
+		hook_printf(f->m->hook, LEVEL_ERROR,
+			    "%s: %llu bytes could not be delivered (%s), and not be kept "
+			    "either (%s)",
+			    path ? path : "?", (unsigned long long)size, strerror(-why),
+			    strerror(-r));
+		return;
+	}
+	hook_printf(f->m->hook, LEVEL_ERROR,
+		    "%s: could not be delivered (%s); kept as %s (%llu bytes%s)",
+		    path ? path : "?", strerror(-why), name, (unsigned long long)size,
+		    holes ? ", unchanged parts left out" : "");
+}

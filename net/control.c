@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "net/control.h"
+#include "net/path.h"
+#include "tls/channel.h"
+#include "tls/dial.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	IN_SIZE = 16 * 1024,
+	/* Commands of one flight: few enough that neither side's socket buffers fill
+	 * while the other does not read. */
+	FLIGHT_COMMANDS = 64,
+	FLIGHT_BYTES = 8 * 1024,
+	/* A server that answers AUTH before it is ready for TLS (ftp-srv) takes a quick
+	 * ClientHello for commands. */
+	SLOW_AUTH_MS = 250,
+};
+
+struct control {
+	const struct server *server;
+	struct host *host;
+	struct channel *ch;
+	unsigned id; /* for the trace: its local port */
+	struct reply_parser parser;
+	size_t in_at, in_end;
+	unsigned owed;
+	bool lost, said_421;
+	uint64_t sent;
+	char *home;
+	int64_t last_used;
+	struct buf out;
+	char in[IN_SIZE];
+};
+
+static int lose(struct control *c, int r)
+{
+	c->lost = true;
+	return r;
+}
+
+/* ---- sending ---- */
+
+static bool is_secret(const char *verb)
+{
+	return strcmp(verb, "PASS") == 0 || strcmp(verb, "ACCT") == 0;
+}
+
+static void trace_sent(struct control *c, const char *verb, const char *arg)
+{
+	hook_printf(c->server->hook, LEVEL_TRACE, "#%u > %s%s%s", c->id, verb,
+		    arg ? " " : "",
+		    !arg	      ? ""
+		    : is_secret(verb) ? "****"
+				      : arg);
+}
+
+static int queue(struct control *c, const char *verb, const char *arg)
+{
+	int r = path_command(&c->out, verb, arg);
+
+	if (r == 0) {
+		trace_sent(c, verb, arg);
+	}
+	return r;
+}
+
+static int flush(struct control *c, const struct wait *w, unsigned commands)
+{
+	int r = c->lost ? -ENOTCONN : 0;
+
+	/* A reply that nobody asked for (a second 226, T11; 421) would be taken for the answer
+	 * to this command. */
+	if (r == 0 && c->owed == 0) {
+		r = control_check(c);
+	}
+	if (r == 0) {
+		r = channel_write(c->ch, w, c->out.data, c->out.len,
+				  c->server->io_timeout);
+	}
+	if (c->out.data) {
+		explicit_bzero(c->out.data, c->out.len);
+	}
+	buf_clear(&c->out);
+	if (r < 0) {
+		return lose(c, r == -ECONNABORTED ? -ENOTCONN : r);
+	}
+	c->owed += commands;
+	c->sent += commands;
+	return 0;
+}
+
+int control_send(struct control *c, const struct wait *w, const char *verb,
+		 const char *arg)
+{
+	int r = queue(c, verb, arg);
+
+	return r < 0 ? r : flush(c, w, 1);
+}
+
+/* ---- receiving ---- */
+
+static void trace_reply(struct control *c, const struct reply *reply)
+{
+	const char *line = reply->text;
+
+	if (!c->server->hook || c->server->hook->level < LEVEL_TRACE) {
+		return;
+	}
+	while (line) {
+		const char *end = strchr(line, '\n');
+
+		hook_printf(c->server->hook, LEVEL_TRACE, "#%u < %.*s", c->id,
+			    end ? (int)(end - line) : (int)strlen(line), line);
+		line = end ? end + 1 : NULL;
+	}
+}
+
+/* From what is in hand: 1 and *ret, 0 not enough, -EPROTO, -ENOMEM. */
+static int parse(struct control *c, struct reply *ret)
+{
+	struct reply reply = { 0 };
+	bool done = false;
+	ssize_t n;
+
+	if (c->in_at == c->in_end) {
+		return 0;
+	}
+	n = reply_parse(&c->parser, c->in + c->in_at, c->in_end - c->in_at, &done,
+			&reply);
+	if (n < 0) {
+		return lose(c, (int)n);
+	}
+	c->in_at += (size_t)n;
+	if (!done) {
+		return 0;
+	}
+	trace_reply(c, &reply);
+	c->last_used = now_ms();
+	if (!reply_is(&reply, 1) && c->owed) {
+		c->owed--;
+	}
+	if (reply.code == 421) {
+		c->lost = c->said_421 =
+			true; /* the server closes it (RFC 959), whatever we do */
+	}
+	*ret = reply;
+	return 1;
+}
+
+int control_try_read(struct control *c, struct reply *ret)
+{
+	for (;;) {
+		int r = parse(c, ret);
+		ssize_t n;
+
+		if (r != 0) {
+			return r;
+		}
+		n = channel_recv(c->ch, c->in, sizeof(c->in));
+		if (n == -EAGAIN) {
+			return 0;
+		}
+		if (n <= 0) {
+			return lose(c, n == -EPROTO ? -EPROTO : -ENOTCONN);
+		}
+		c->in_at = 0;
+		c->in_end = (size_t)n;
+	}
+}
+
+int control_read(struct control *c, const struct wait *w, int64_t deadline,
+		 struct reply *ret)
+{
+	for (;;) {
+		struct pollfd p = { .fd = control_fd(c), .events = POLLIN };
+		int r;
+
+		/* Also here: a server that never pauses would keep us from wait_poll(). */
+		if (now_ms() >= deadline || wait_cancelled(w)) {
+			return lose(c, wait_cancelled(w) ? -EINTR : -ETIMEDOUT);
+		}
+		r = control_try_read(c, ret);
+		if (r != 0) {
+			return r < 0 ? r : 0;
+		}
+		r = wait_poll(w, &p, 1, deadline);
+		if (r < 0) {
+			return lose(c, r);
+		}
+	}
+}
+
+/* The final reply: 1yz before it are only remarks here. */
+static int read_final(struct control *c, const struct wait *w, struct reply *ret)
+{
+	int64_t deadline = now_ms() + c->server->io_timeout;
+
+	for (int remarks = 0; remarks < CONTROL_REMARKS_MAX; remarks++) {
+		struct reply reply = { 0 };
+		int r = control_read(c, w, deadline, &reply);
+
+		if (r < 0) {
+			return r;
+		}
+		if (!reply_is(&reply, 1)) {
+			*ret = reply;
+			return 0;
+		}
+		reply_release(&reply);
+	}
+	return lose(c, -EPROTO);
+}
+
+int control_command(struct control *c, const struct wait *w, const char *verb,
+		    const char *arg, struct reply *ret)
+{
+	int r = control_send(c, w, verb, arg);
+
+	return r < 0 ? r : read_final(c, w, ret);
+}
+
+int control_resync(struct control *c, const struct wait *w, int64_t deadline)
+{
+	int r = control_send(c, w, "NOOP", NULL);
+
+	for (int i = 0; r == 0 && i < 4; i++) {
+		_cleanup_reply_ struct reply reply = { 0 };
+
+		r = control_read(c, w, deadline, &reply);
+		if (r == 0 && reply.code == 200) {
+			c->owed = 0;
+			return 0;
+		}
+	}
+	return lose(c, r < 0 ? r : -EPROTO);
+}
+
+/* ---- batches ---- */
+
+static bool may_pipeline(const struct control *c)
+{
+	/* Middleboxes that read clear channels expect one command a packet (T46). */
+	return channel_is_tls(c->ch) && c->server->pipelining != TRI_NO &&
+	       !c->host->no_pipeline;
+}
+
+/* Queues as many as fit one flight; returns how many, or the first one's error. */
+static int queue_flight(struct control *c, const struct command *cmds, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n && i < FLIGHT_COMMANDS && c->out.len < FLIGHT_BYTES; i++) {
+		int r = queue(c, cmds[i].verb, cmds[i].arg);
+
+		if (r < 0) {
+			buf_clear(&c->out);
+			return r;
+		}
+	}
+	return (int)i;
+}
+
+int control_batch(struct control *c, const struct wait *w, const struct command *cmds,
+		  size_t n, struct reply *replies)
+{
+	memset(replies, 0, n * sizeof(*replies));
+	if (!may_pipeline(c)) {
+		for (size_t i = 0; i < n; i++) {
+			int r = control_command(c, w, cmds[i].verb, cmds[i].arg,
+						&replies[i]);
+
+			if (r < 0) {
+				return r;
+			}
+		}
+		return 0;
+	}
+	for (size_t done = 0; done < n;) {
+		int flight = queue_flight(c, cmds + done, n - done);
+		int r = flight < 0 ? flight : flush(c, w, (unsigned)flight);
+
+		for (int i = 0; r == 0 && i < flight; i++) {
+			r = read_final(c, w, &replies[done + (size_t)i]);
+			if (r == -ETIMEDOUT && i > 0) {
+				/* It answered the first and lost the rest. */
+				c->host->no_pipeline = true;
+			}
+		}
+		if (r < 0) {
+			return r;
+		}
+		done += (size_t)flight;
+	}
+	return 0;
+}
+
+/* ---- life ---- */
+
+int control_start_tls(struct control *c, const struct wait *w, struct words *words)
+{
+	int r;
+
+	if (c->host->slow_auth && c->server->tls == TLS_EXPLICIT) {
+		r = wait_sleep(w, now_ms() + SLOW_AUTH_MS);
+		if (r < 0) {
+			return lose(c, r);
+		}
+	}
+	if (c->in_at != c->in_end) {
+		words_set(words, "the server sent bytes behind its answer to AUTH: "
+				 "refused, since somebody may "
+				 "have put them there");
+		return lose(c, -EPROTO);
+	}
+	r = channel_start_tls(c->ch, c->server->trust, c->server->host, NULL, false);
+	if (r == 0) {
+		r = channel_handshake_wait(c->ch, w,
+					   now_ms() + c->server->connect_timeout);
+	}
+	if (r < 0) {
+		words_set(words, "%s", channel_words(c->ch));
+		if (c->server->tls == TLS_EXPLICIT && channel_saw_refusal(c->ch)) {
+			c->host->slow_auth = true;
+		}
+		return lose(c, r == -ECONNABORTED ? -ENOTCONN : r);
+	}
+	return 0;
+}
+
+static void dial_words(const struct endpoint *at, const struct server *s, int r,
+		       struct words *words)
+{
+	char text[ENDPOINT_TEXT];
+
+	endpoint_format(at, text);
+	if (r == -ECONNREFUSED) {
+		words_set(words,
+			  "%s (%s) refused the connection: does an FTPS server listen on "
+			  "port %u there?",
+			  s->host, text, s->port);
+	} else if (r == -ETIMEDOUT) {
+		words_set(words,
+			  "%s (%s) did not answer within %d s: it is down, or a firewall "
+			  "drops port %u",
+			  s->host, text, (int)(s->connect_timeout / 1000), s->port);
+	} else {
+		words_set(words, "cannot connect to %s (%s): %s", s->host, text,
+			  strerror(-r));
+	}
+}
+
+static int dial_and_login(const struct server *server, struct host *host,
+			  const struct endpoint *at, const struct wait *w,
+			  struct control **ret, struct words *words)
+{
+	struct control *c;
+	struct endpoint local;
+	int fd, r = dial_connect(at, NULL, w, now_ms() + server->connect_timeout, &fd);
+
+	if (r < 0) {
+		dial_words(at, server, r, words);
+		return r;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		close(fd);
+		return -ENOMEM;
+	}
+	c->server = server;
+	c->host = host;
+	c->out.limit = 2 * FLIGHT_BYTES + PATH_COMMAND_MAX;
+	c->id = endpoint_local(fd, &local) == 0 ? endpoint_port(&local) : 0;
+	r = channel_new(fd, CHANNEL_CONTROL, &c->ch);
+	if (r == 0) {
+		r = control_login(c, w, words);
+	}
+	if (r < 0) {
+		control_close(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+int control_open(const struct server *server, struct host *host,
+		 const struct endpoint *at, const struct wait *w, struct control **ret,
+		 struct words *words)
+{
+	bool pipelined = !host->no_pipeline && server->pipelining != TRI_NO;
+	bool quick = !host->slow_auth;
+	int r = dial_and_login(server, host, at, w, ret, words);
+
+	if (r < 0 && r != -EINTR && quick && host->slow_auth) {
+		hook_printf(server->hook, LEVEL_INFO,
+			    "%s takes a moment between AUTH and the TLS handshake: "
+			    "waiting for it",
+			    server->host);
+		r = dial_and_login(server, host, at, w, ret, words);
+	}
+	if (r < 0 && r != -EINTR && pipelined && host->no_pipeline) {
+		hook_printf(server->hook, LEVEL_INFO,
+			    "%s does not answer pipelined commands in order: one at a "
+			    "time from now on",
+			    server->host);
+		r = dial_and_login(server, host, at, w, ret, words);
+	}
+	return r;
+}
+
+void control_close(struct control *c)
+{
+	if (!c) {
+		return;
+	}
+	if (c->ch && !c->lost && c->owed == 0 && queue(c, "QUIT", NULL) == 0) {
+		/* One try each, no waiting: the socket's buffer has room or it does not
+		 * matter. */
+		(void)channel_send(c->ch, c->out.data, c->out.len);
+		(void)channel_finish_write(c->ch, NULL, 0);
+	}
+	channel_free(c->ch, false);
+	reply_parser_release(&c->parser);
+	buf_release(&c->out);
+	free(c->home);
+	free(c);
+}
+
+void control_kill(struct control *c)
+{
+	channel_kill(c->ch);
+}
+
+bool control_alive(const struct control *c)
+{
+	return !c->lost;
+}
+
+void control_set_lost(struct control *c)
+{
+	c->lost = true;
+}
+
+unsigned control_owed(const struct control *c)
+{
+	return c->owed;
+}
+
+uint64_t control_sent(const struct control *c)
+{
+	return c->sent;
+}
+
+bool control_said_421(const struct control *c)
+{
+	return c->said_421;
+}
+
+int control_check(struct control *c)
+{
+	struct reply reply = { 0 };
+	int r;
+
+	if (c->lost || c->owed) {
+		return -ENOTCONN;
+	}
+	/* Whatever an idle server says beside tickets is good-bye (421), or a reply that
+	 * nobody asked for. */
+	r = control_try_read(c, &reply);
+	if (r > 0) {
+		reply_release(&reply);
+		return lose(c, -ENOTCONN);
+	}
+	return r < 0 ? -ENOTCONN : 0;
+}
+
+int control_fd(const struct control *c)
+{
+	return channel_fd(c->ch);
+}
+
+bool control_pending(const struct control *c)
+{
+	return c->in_at != c->in_end || channel_pending(c->ch);
+}
+
+struct channel *control_channel(struct control *c)
+{
+	return c->ch;
+}
+
+const struct server *control_server(const struct control *c)
+{
+	return c->server;
+}
+
+struct host *control_host(const struct control *c)
+{
+	return c->host;
+}
+
+const char *control_home(const struct control *c)
+{
+	return c->home;
+}
+
+int64_t control_last_used(const struct control *c)
+{
+	return c->last_used;
+}
+
+/* ---- the directory ---- */
+
+int control_set_home(struct control *c, const struct reply *pwd)
+{
+	_cleanup_free_ char *path = reply_path(pwd);
+	char *clean;
+
+	/* A server that does not say where we are: absolute paths then start at its root.
+	 */
+	clean = path_clean(path && path[0] == '/' ? path : "/");
+	if (!clean) {
+		return -ENOMEM;
+	}
+	free(c->home);
+	c->home = clean;
+	return 0;
+}

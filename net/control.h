@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One control conversation: a logged-in connection on which commands go out and
+ * replies come back in order. It has one owner at a time (whoever the pool lent it
+ * to); nothing here is thread-safe but control_kill().
+ *
+ * Two planes of failure: a negative int says that the conversation is lost
+ * (-ENOTCONN, -ETIMEDOUT, -EINTR, -EPROTO, -ENOMEM): control_alive() is false from then
+ * on, and the connection must be dropped, since replies no longer match commands (T45).
+ * 0 says that the server answered; struct reply says what. The exception is -EINVAL and
+ * -ENAMETOOLONG for an argument that cannot be sent: nothing was sent, nothing is lost.
+ */
+#ifndef NET_CONTROL_H
+#define NET_CONTROL_H
+
+#include "base/sync.h"
+#include "net/address.h"
+#include "net/reply.h"
+#include "net/server.h"
+
+struct channel;
+struct endpoint;
+
+/* What a host was found to offer or to get wrong: filled by login from FEAT, amended by
+ * use. Shared by all connections of the mount through atomics, since it is only ever a
+ * hint. */
+struct host {
+	_Atomic bool known; /* FEAT was read once */
+	_Atomic bool opts_chosen; /* somebody writes, or wrote, opts_mlst */
+	_Atomic bool mlst; /* MLSD and MLST */
+	_Atomic bool mfmt, mdtm, size, site_chmod;
+	_Atomic bool mdtm_set; /* MDTM with a time stamp in front sets it (vsftpd) */
+	_Atomic bool rest, utf8, pret;
+	_Atomic bool epsv_bad; /* EPSV failed once and PASV worked (#47) */
+	_Atomic bool list_a_bad; /* LIST -a is taken for a name */
+	_Atomic bool no_pipeline;
+	_Atomic bool slow_auth; /* answers AUTH before it is ready for the handshake */
+	_Atomic bool reuse_demanded; /* a 425/522 spoke of session reuse */
+	_Atomic bool data_worked; /* a TLS data connection has worked once */
+	char opts_mlst[160]; /* argument of OPTS that turns on the facts we want; "": none
+				needed. Written once, before known */
+};
+
+struct control;
+
+/* Dials `at` and logs in. words (may be NULL): one sentence on failure. Beside the errnos
+ * above: -EACCES (login refused), -EUSERS (the server's connection limit: 421, or 530
+ * "too many"), -EKEYREJECTED (certificate not trusted), -EPROTONOSUPPORT (no TLS there),
+ * -ECONNREFUSED and other connect errors. */
+int control_open(const struct server *server, struct host *host,
+		 const struct endpoint *at, const struct wait *w, struct control **ret,
+		 struct words *words);
+/* Sends QUIT without waiting for the answer (T47) unless the conversation is lost; frees.
+ * NULL ok. */
+void control_close(struct control *c);
+/* From any thread: makes the owner's waits fail at once. */
+void control_kill(struct control *c);
+bool control_alive(const struct control *c);
+
+/* One command and its final reply (1yz replies before it are skipped). arg may be NULL.
+ * *ret is owned by the caller. */
+int control_command(struct control *c, const struct wait *w, const char *verb,
+		    const char *arg, struct reply *ret);
+
+/* n commands, pipelined in one TLS record where the host can, else one by one; replies[i]
+ * answers cmds[i] (all must be released by the caller, also after an error: unfilled ones
+ * are zeroed). */
+struct command {
+	const char *verb, *arg;
+};
+int control_batch(struct control *c, const struct wait *w, const struct command *cmds,
+		  size_t n, struct reply *replies);
+
+/* More 1yz replies than this to one command are no conversation. */
+enum { CONTROL_REMARKS_MAX = 100 };
+
+/* The halves, for transfers. read takes any reply, preliminary ones too. */
+int control_send(struct control *c, const struct wait *w, const char *verb,
+		 const char *arg);
+int control_read(struct control *c, const struct wait *w, int64_t deadline,
+		 struct reply *ret);
+/* A reply if one is complete without waiting: 1 and *ret, 0 none yet, negative as above.
+ */
+int control_try_read(struct control *c, struct reply *ret);
+/* The descriptor to poll for control_try_read(), and whether bytes are already here. */
+int control_fd(const struct control *c);
+bool control_pending(const struct control *c);
+
+/* Commands that were sent and not answered: when not 0 the connection cannot be lent. */
+unsigned control_owed(const struct control *c);
+void control_set_lost(struct control *c); /* the owner knows better: never reuse */
+/* After a transfer that ended without its final reply (Pure-FTPd answers a closed
+ * download with a second 150 and nothing else): NOOP, and replies are dropped until its
+ * own comes. 0: in step again; negative: lost. */
+int control_resync(struct control *c, const struct wait *w, int64_t deadline);
+
+/* How many commands were ever sent: tells whether a lost verb can have reached the
+ * server. */
+uint64_t control_sent(const struct control *c);
+/* The last reply was 421: whatever was asked was not done (RFC 959). */
+bool control_said_421(const struct control *c);
+
+/* An idle connection is healthy when nothing but TLS tickets arrived: 0, or -ENOTCONN.
+ * Never blocks. */
+int control_check(struct control *c);
+
+struct channel *control_channel(struct control *c);
+const struct server *control_server(const struct control *c);
+struct host *control_host(const struct control *c);
+const char *control_home(
+	const struct control *c); /* PWD after login, absolute, cleaned */
+int64_t control_last_used(const struct control *c); /* now_ms() of the last reply */
+
+/* Between control.c and login.c only. */
+int control_login(struct control *c, const struct wait *w, struct words *words);
+int control_start_tls(struct control *c, const struct wait *w, struct words *words);
+int control_set_home(struct control *c, const struct reply *pwd);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Remote paths, and the one choke point through which every command line goes:
+ * nothing with CR, LF or NUL in it ever reaches the wire. Pure. */
+#ifndef NET_PATH_H
+#define NET_PATH_H
+
+#include "base/buf.h"
+
+/* Appends "VERB" or "VERB arg" and CR LF to out, with each 0xFF byte of arg doubled
+ * (telnet IAC, RFC 854: ProFTPD stores \xff\xf4x as x otherwise). arg may be NULL.
+ * -EINVAL when verb or arg contains CR, LF (arg is a C string: NUL cannot occur),
+ * -ENAMETOOLONG when the line would pass PATH_COMMAND_MAX bytes (FileZilla Server closes
+ * at 4096; others take more), -EMSGSIZE beyond the limit of out, -ENOMEM. Nothing is
+ * added then. */
+enum { PATH_COMMAND_MAX = 8192 };
+int path_command(struct buf *out, const char *verb, const char *arg);
+
+/* -EINVAL when a single name (a directory entry) cannot be a remote name: empty, ".",
+ * "..", or containing '/', CR, LF or NUL. len bytes. 0 otherwise. */
+int path_name_check(const char *name, size_t len);
+
+/* dir + "/" + name in fresh memory ("/" + "x" is "/x"; dir "" gives "name"). NULL on
+ * ENOMEM. */
+char *path_join(const char *dir, const char *name);
+
+/* The directory part ("/a/b" -> "/a", "/a" -> "/", "a" -> "") in fresh memory; NULL on
+ * ENOMEM. */
+char *path_parent(const char *path);
+
+/* Folds "//", "/./" and trailing "/" of a path typed by the user, and resolves ".." by
+ * text; "/" and leading ".." of a relative path stay. Fresh memory; NULL on ENOMEM. */
+char *path_clean(const char *path);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The server as verbs on absolute paths. Every function blocks on the network, takes no
+ * lock of its caller, and returns 0 or a -errno that fits a program: the server's refusal
+ * (ENOENT, EEXIST, ENOTEMPTY, EACCES, ENOTDIR, EISDIR, ENOSPC, EDQUOT, EROFS, EOPNOTSUPP,
+ * EINVAL ...), -EINTR, or -EIO when the connection is the trouble. Refusals that give no
+ * reason (vsftpd) are looked into. Failures are logged through the hook with the server's
+ * words.
+ *
+ * Retry rule: a dead connection is replaced and the verb sent again when it only
+ * looks; one that changes something is sent again only if it was never sent. */
+#ifndef NET_REMOTE_H
+#define NET_REMOTE_H
+
+#include "net/listing.h"
+#include "net/pool.h"
+
+struct remote;
+
+int remote_new(const struct server *server, struct remote **ret);
+int remote_start(struct remote *r); /* threads; after the last fork */
+void remote_free(struct remote *r); /* shuts the pool down; takes NULL */
+void remote_shutdown(struct remote *r);
+
+/* Makes the first connection and finds the directory to mount: the errno of
+ * control_open() and words. */
+int remote_connect(struct remote *r, const struct wait *w, struct words *words);
+/* The mounted directory, absolute; valid after remote_connect(), constant from then on.
+ * Before it (delay_connect) NULL. */
+const char *remote_base(const struct remote *r);
+
+struct pool *remote_pool(struct remote *r);
+/* A lone remote_stat() costs one command (MLST); otherwise listing the directory tells
+ * more. */
+bool remote_has_stat(struct remote *r);
+
+int remote_list(struct remote *r, const struct wait *w, const char *path,
+		struct listing **ret);
+
+/* The same by LIST, for the link targets that MLSD does not show (ProFTPD, Pure-FTPd);
+ * times are coarse. */
+int remote_links(struct remote *r, const struct wait *w, const char *path,
+		 struct listing **ret);
+
+/* A stat result that owns its strings. entry.name is NULL. */
+struct stat_result {
+	struct entry entry;
+	char *target;
+};
+/* entry.kind is never ENTRY_UNKNOWN on success. Without MLST only what SIZE, MDTM and CWD
+ * tell. */
+int remote_stat(struct remote *r, const struct wait *w, const char *path,
+		struct stat_result *ret);
+void stat_result_release(struct stat_result *s);
+
+int remote_mkdir(struct remote *r, const struct wait *w, const char *path);
+int remote_rmdir(struct remote *r, const struct wait *w, const char *path);
+int remote_unlink(struct remote *r, const struct wait *w, const char *path);
+int remote_rename(struct remote *r, const struct wait *w, const char *from,
+		  const char *to);
+/* -EOPNOTSUPP where the server has no SITE CHMOD. */
+int remote_chmod(struct remote *r, const struct wait *w, const char *path, unsigned mode);
+/* Seconds since 1970 UTC; MFMT, else MDTM with a stamp. -EOPNOTSUPP where the server
+ * cannot set it (for directories: vsftpd, pyftpdlib). */
+int remote_utime(struct remote *r, const struct wait *w, const char *path, int64_t mtime);
+
+/* Makes an errno for a program of what a connection-level failure was: what the network,
+ * TLS or the pool reports (ENOTCONN, ETIMEDOUT, ECONNREFUSED, EPROTO, EUSERS ...) is
+ * -EIO, everything else stays. */
+int remote_errno(int r);
+
+/* For stream.c and upload.c: the errno (negative) for a refused or failed transfer of
+ * path; looks closer (SIZE, CWD on c) when the reply gives no reason; logs verb, path and
+ * the server's words. */
+int remote_refusal(struct remote *r, struct control *c, const struct wait *w,
+		   const char *verb, const char *path, const struct reply *reply);
+
+const struct server *remote_server(const struct remote *r);
+
+#endif

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The verbs on one path: stat, and what changes something. */
+#include "net/path.h"
+#include "net/remote_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- stat ---- */
+
+void stat_result_release(struct stat_result *s)
+{
+	free(s->target);
+	*s = (struct stat_result){ 0 };
+}
+
+static int take_entry(struct entry *e, struct stat_result *ret)
+{
+	char *target = NULL;
+
+	if (e->target) {
+		target = strdup(e->target);
+		if (!target) {
+			return -ENOMEM;
+		}
+	}
+	e->name = NULL;
+	e->target = NULL;
+	ret->entry = *e;
+	ret->target = target;
+	return 0;
+}
+
+/* "250-Listing\n type=file;size=3; /a/b\n250 End": the facts stand on the one line that
+ * begins with a blank; some servers forget the blank, some repeat the code. */
+int remote_parse_mlst(struct reply *reply, struct stat_result *ret)
+{
+	for (char *line = reply->text, *next; line; line = next) {
+		struct entry e;
+		char *facts = line;
+
+		next = strchr(line, '\n');
+		if (next) {
+			*next++ = '\0';
+		}
+		if (strncmp(facts, "250-", 4) == 0) {
+			facts += 4;
+		}
+		if (strchr(facts, '=') && listing_parse_facts(facts, &e) == 0 &&
+		    e.kind != ENTRY_UNKNOWN) {
+			return take_entry(&e, ret);
+		}
+	}
+	return -EPROTO;
+}
+
+static int stat_mlst(struct remote *r, struct control *c, const struct wait *w,
+		     const char *path, struct stat_result *ret)
+{
+	_cleanup_reply_ struct reply reply = { 0 };
+	int e = control_command(c, w, "MLST", path, &reply);
+
+	if (e < 0) {
+		return e;
+	}
+	if (reply_is(&reply, 2)) {
+		e = remote_parse_mlst(&reply, ret);
+		return e == -EPROTO ? -EOPNOTSUPP : e;
+	}
+	e = -reply_errno(&reply);
+	/* A bare 550 to MLST means that there is no such thing; 501 and the like that it
+	 * cannot tell (#22). */
+	if (e == 0 && reply.code == 550) {
+		return -ENOENT;
+	}
+	if (e == -EOPNOTSUPP) {
+		pool_host(r->pool)->mlst = false;
+	}
+	return e == -ENOENT || e == -EACCES || e == -ENOTDIR || e == -EIO ||
+			       e == -ELOOP || e == -ENAMETOOLONG
+		       ? e
+		       : -EOPNOTSUPP;
+}
+
+static int stat_size(struct control *c, const struct wait *w, const char *path,
+		     struct stat_result *ret)
+{
+	const struct command cmds[] = { { "SIZE", path }, { "MDTM", path } };
+	_cleanup_reply_ struct reply cwd = { 0 };
+	struct reply replies[2] = { 0 };
+	struct entry e = { .kind = ENTRY_UNKNOWN };
+	int r = control_batch(c, w, cmds, 2, replies);
+
+	if (r == 0 && replies[0].code == 213) {
+		e.kind = ENTRY_FILE;
+		e.flags |= ENTRY_HAS_SIZE;
+		e.size = strtoull(reply_words(&replies[0]), NULL, 10);
+	}
+	if (r == 0 && replies[1].code == 213 &&
+	    listing_parse_time(reply_words(&replies[1]), &e.mtime) == 0) {
+		e.flags |= ENTRY_HAS_MTIME;
+	}
+	reply_release(&replies[0]);
+	reply_release(&replies[1]);
+	if (r == 0 && e.kind == ENTRY_UNKNOWN) {
+		r = control_command(c, w, "CWD", path, &cwd);
+		if (r == 0 && reply_is(&cwd, 2)) {
+			e.kind = ENTRY_DIR;
+		}
+	}
+	if (r < 0) {
+		return r;
+	}
+	return e.kind == ENTRY_UNKNOWN ? -ENOENT : take_entry(&e, ret);
+}
+
+struct path_job {
+	const char *path;
+	const char *to;
+	struct stat_result *stat;
+	unsigned mode;
+	int64_t mtime;
+};
+
+int remote_stat_on(struct remote *r, struct control *c, const struct wait *w,
+		   const char *path, struct stat_result *ret)
+{
+	int e = -EOPNOTSUPP;
+
+	if (remote_has_stat(r)) {
+		e = stat_mlst(r, c, w, path, ret);
+	}
+	if (e == -EOPNOTSUPP && control_alive(c)) {
+		e = stat_size(c, w, path, ret);
+	}
+	return e;
+}
+
+static int stat_verb(struct remote *r, struct control *c, const struct wait *w, void *arg)
+{
+	struct path_job *job = arg;
+
+	return remote_stat_on(r, c, w, job->path, job->stat);
+}
+
+int remote_stat(struct remote *r, const struct wait *w, const char *path,
+		struct stat_result *ret)
+{
+	struct path_job job = { .path = path, .stat = ret };
+
+	return remote_run(r, w, true, path, stat_verb, &job);
+}
+
+/* ---- changes ---- */
+
+static int plain_verb(struct remote *r, struct control *c, const struct wait *w,
+		      const char *verb, const char *path)
+{
+	_cleanup_reply_ struct reply reply = { 0 };
+	int e = control_command(c, w, verb, path, &reply);
+
+	if (e < 0) {
+		return e;
+	}
+	return reply_is(&reply, 2) ? 0 : remote_refusal(r, c, w, verb, path, &reply);
+}
+
+static int mkdir_verb(struct remote *r, struct control *c, const struct wait *w,
+		      void *arg)
+{
+	return plain_verb(r, c, w, "MKD", ((struct path_job *)arg)->path);
+}
+
+static int rmdir_verb(struct remote *r, struct control *c, const struct wait *w,
+		      void *arg)
+{
+	return plain_verb(r, c, w, "RMD", ((struct path_job *)arg)->path);
+}
+
+static int unlink_verb(struct remote *r, struct control *c, const struct wait *w,
+		       void *arg)
+{
+	return plain_verb(r, c, w, "DELE", ((struct path_job *)arg)->path);
+}
+
+int remote_mkdir(struct remote *r, const struct wait *w, const char *path)
+{
+	struct path_job job = { .path = path };
+
+	return remote_run(r, w, false, path, mkdir_verb, &job);
+}
+
+int remote_rmdir(struct remote *r, const struct wait *w, const char *path)
+{
+	struct path_job job = { .path = path };
+
+	return remote_run(r, w, false, path, rmdir_verb, &job);
+}
+
+int remote_unlink(struct remote *r, const struct wait *w, const char *path)
+{
+	struct path_job job = { .path = path };
+
+	return remote_run(r, w, false, path, unlink_verb, &job);
+}
+
+static int rename_verb(struct remote *r, struct control *c, const struct wait *w,
+		       void *arg)
+{
+	const struct path_job *job = arg;
+	const struct command cmds[] = { { "RNFR", job->path }, { "RNTO", job->to } };
+	struct reply replies[2] = { 0 };
+	int e = control_batch(c, w, cmds, 2, replies);
+
+	if (e == 0 && !reply_is(&replies[0], 3)) {
+		e = remote_refusal(r, c, w, "RNFR", job->path, &replies[0]);
+	} else if (e == 0 && !reply_is(&replies[1], 2)) {
+		e = remote_refusal(r, c, w, "RNTO", job->to, &replies[1]);
+	}
+	reply_release(&replies[0]);
+	reply_release(&replies[1]);
+	return e;
+}
+
+int remote_rename(struct remote *r, const struct wait *w, const char *from,
+		  const char *to)
+{
+	struct path_job job = { .path = from, .to = to };
+
+	return remote_run(r, w, false, from, rename_verb, &job);
+}
+
+int remote_chmod_args(char *ret, size_t size, const char *path, unsigned mode)
+{
+	return snprintf(ret, size, "CHMOD %03o %s", mode & 07777, path) < (int)size
+		       ? 0
+		       : -ENAMETOOLONG;
+}
+
+static int chmod_verb(struct remote *r, struct control *c, const struct wait *w,
+		      void *arg)
+{
+	const struct path_job *job = arg;
+	_cleanup_reply_ struct reply reply = { 0 };
+	char args[PATH_COMMAND_MAX];
+	int e = remote_chmod_args(args, sizeof(args), job->path, job->mode);
+
+	if (e == 0) {
+		e = control_command(c, w, "SITE", args, &reply);
+	}
+	if (e < 0 || reply_is(&reply, 2)) {
+		return e;
+	}
+	if (reply_errno(&reply) == EOPNOTSUPP) {
+		pool_host(r->pool)->site_chmod = false;
+		return -EOPNOTSUPP;
+	}
+	return remote_refusal(r, c, w, "SITE", job->path, &reply);
+}
+
+int remote_chmod(struct remote *r, const struct wait *w, const char *path, unsigned mode)
+{
+	struct path_job job = { .path = path, .mode = mode };
+
+	if (!pool_host(r->pool)->site_chmod) {
+		return -EOPNOTSUPP;
+	}
+	return remote_run(r, w, true, path, chmod_verb, &job);
+}
+
+int remote_time_args(char *ret, size_t size, const char *path, int64_t mtime)
+{
+	struct tm tm;
+	time_t t = (time_t)mtime;
+
+	if (!gmtime_r(&t, &tm) || tm.tm_year < -1900 || tm.tm_year > 8099) {
+		return -EINVAL;
+	}
+	return snprintf(ret, size, "%04d%02d%02d%02d%02d%02d %s", tm.tm_year + 1900,
+			tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+			path) < (int)size
+		       ? 0
+		       : -ENAMETOOLONG;
+}
+
+const char *remote_time_verb(struct remote *r)
+{
+	struct host *h = pool_host(r->pool);
+
+	return h->mfmt ? "MFMT" : h->mdtm_set ? "MDTM" : NULL;
+}
+
+int remote_time_refused(struct remote *r, const char *verb, const char *path,
+			const struct reply *reply)
+{
+	struct host *h = pool_host(r->pool);
+	int e = -reply_errno(reply);
+
+	if (e == -EOPNOTSUPP) {
+		if (strcmp(verb, "MFMT") == 0) {
+			h->mfmt = false;
+		} else {
+			h->mdtm_set = false;
+		}
+	}
+	hook_printf(r->server->hook, LEVEL_DEBUG, "%s %s: %d %s", verb, path, reply->code,
+		    reply_words(reply));
+	/* vsftpd and pyftpdlib refuse directories with a bare 550. */
+	return e ? e : -EOPNOTSUPP;
+}
+
+static int utime_verb(struct remote *r, struct control *c, const struct wait *w,
+		      void *arg)
+{
+	const struct path_job *job = arg;
+	char args[PATH_COMMAND_MAX];
+	int e = remote_time_args(args, sizeof(args), job->path, job->mtime);
+
+	while (e == 0) {
+		_cleanup_reply_ struct reply reply = { 0 };
+		const char *verb = remote_time_verb(r);
+
+		if (!verb) {
+			return -EOPNOTSUPP;
+		}
+		e = control_command(c, w, verb, args, &reply);
+		if (e < 0 || reply_is(&reply, 2)) {
+			return e;
+		}
+		e = remote_time_refused(r, verb, job->path, &reply);
+		if (e == -EOPNOTSUPP && remote_time_verb(r) &&
+		    strcmp(remote_time_verb(r), verb) != 0) {
+			e = 0; /* the next rung of the ladder */
+		}
+	}
+	return e;
+}
+
+int remote_utime(struct remote *r, const struct wait *w, const char *path, int64_t mtime)
+{
+	struct path_job job = { .path = path, .mtime = mtime };
+
+	return remote_run(r, w, true, path, utime_verb, &job);
+}

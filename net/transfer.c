@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "net/transfer.h"
+#include "tls/channel.h"
+#include "tls/dial.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+	/* How long to wait for 150 before the handshake: most servers say it first, some
+	 * only after the handshake (Idea FTP Server, pyftpdlib at times). Never the
+	 * handshake before the command: pyftpdlib resets a data connection that speaks
+	 * early. */
+	PRELIMINARY_MS = 300,
+	EPSV_CONNECT_MS = 5000, /* then PASV is tried, which an ALG may understand */
+	VERDICT_MS =
+		5000, /* for the control connection to explain a failed data connection */
+	ABORT_MS = 2000,
+	PORT_TRIES = 4, /* 425 to EPSV: the server's passive ports are used up for the
+			   moment (T29) */
+};
+
+struct transfer {
+	struct control *c;
+	struct channel *ch;
+	bool upload;
+	bool started; /* 150 has come */
+	bool has_final; /* the verdict came while data was still moving */
+	unsigned remarks; /* 1yz replies so far */
+	bool deaf; /* the control connection died: no verdict will come */
+	struct reply final;
+};
+
+static bool is_refusal(const struct reply *r)
+{
+	return r->code >= 400;
+}
+
+static void transfer_free(struct transfer *t, bool reset)
+{
+	if (t) {
+		channel_free(t->ch, reset);
+		reply_release(&t->final);
+		free(t);
+	}
+}
+
+/* ---- passive ---- */
+
+static bool wants_epsv(struct control *c, const struct endpoint *peer)
+{
+	const struct server *s = control_server(c);
+
+	if (peer->addr.ss_family == AF_INET6 || s->epsv == TRI_YES) {
+		return true;
+	}
+	return s->epsv == TRI_AUTO && !control_host(c)->epsv_bad;
+}
+
+/* Asks for a port: 0 and *ret_port; 1 and the refusal; negative: lost. */
+static int ask_port(struct control *c, const struct wait *w, bool epsv,
+		    uint16_t *ret_port, struct reply *refusal)
+{
+	for (int try = 0;; try++) {
+		struct reply reply = { 0 };
+		struct passive offer;
+		int r = control_command(c, w, epsv ? "EPSV" : "PASV", NULL, &reply);
+
+		if (r < 0) {
+			return r;
+		}
+		if (reply_is(&reply, 2)) {
+			r = passive_parse(reply.text, &offer);
+			reply_release(&reply);
+			if (r < 0) {
+				control_set_lost(c);
+				return -EPROTO;
+			}
+			*ret_port = offer.port;
+			return 0;
+		}
+		if (!reply_is(&reply, 4) || reply.code == 421 || try + 1 == PORT_TRIES) {
+			*refusal = reply;
+			return 1;
+		}
+		reply_release(&reply);
+		r = wait_sleep(w, now_ms() + (100 << try));
+		if (r < 0) {
+			return r;
+		}
+	}
+}
+
+/* The data connection goes to the server's own address whatever PASV says (T23), from the
+ * address the control connection has (T26). */
+static int dial_port(struct control *c, const struct wait *w, struct endpoint at,
+		     uint16_t port, int64_t timeout, struct channel **ret,
+		     struct words *words)
+{
+	struct endpoint from;
+	char text[ENDPOINT_TEXT];
+	int fd, r = endpoint_local(control_fd(c), &from);
+
+	if (r < 0) {
+		return r;
+	}
+	endpoint_set_port(&from, 0);
+	endpoint_set_port(&at, port);
+	endpoint_format(&at, text);
+	r = dial_connect(&at, &from, w, now_ms() + timeout, &fd);
+	if (r == -ETIMEDOUT) {
+		words_set(words,
+			  "the data connection to %s timed out: a firewall drops the "
+			  "server's passive port %u",
+			  text, port);
+	} else if (r < 0) {
+		words_set(words, "the data connection to %s failed: %s", text,
+			  strerror(-r));
+	}
+	return r < 0 ? r : channel_new(fd, CHANNEL_DATA, ret);
+}
+
+/* 0, 1 and the refusal, or negative as transfer_open(). */
+static int open_passive(struct control *c, const struct wait *w, struct channel **ret,
+			struct reply *refusal, struct words *words)
+{
+	const struct server *s = control_server(c);
+	struct host *h = control_host(c);
+	struct endpoint peer;
+	uint16_t port;
+	bool epsv, may_pasv;
+	int r = endpoint_peer(control_fd(c), &peer);
+
+	if (r < 0) {
+		control_set_lost(c);
+		return -ENOTCONN;
+	}
+	epsv = wants_epsv(c, &peer);
+	may_pasv = epsv && s->epsv == TRI_AUTO && peer.addr.ss_family == AF_INET;
+	r = ask_port(c, w, epsv, &port, refusal);
+	if (r == 0) {
+		int64_t timeout =
+			may_pasv ? MIN(s->connect_timeout, (int64_t)EPSV_CONNECT_MS)
+				 : s->connect_timeout;
+
+		r = dial_port(c, w, peer, port, timeout, ret, words);
+	}
+	if (r == 0 || r == -EINTR || r == -ENOMEM || !may_pasv || !control_alive(c)) {
+		return r;
+	}
+	reply_release(refusal);
+	r = ask_port(c, w, false, &port, refusal);
+	if (r == 0) {
+		r = dial_port(c, w, peer, port, s->connect_timeout, ret, words);
+	}
+	if (r == 0 && !h->epsv_bad) {
+		h->epsv_bad = true;
+		hook_printf(s->hook, LEVEL_INFO,
+			    "EPSV does not work with %s, PASV does: PASV from now on",
+			    s->host);
+	}
+	return r;
+}
+
+/* ---- start ---- */
+
+/* Servers that demand session reuse let the handshake succeed and refuse afterwards, some (ProFTPD)
+ * without saying why. */
+static void note_reuse(struct transfer *t, const struct reply *reply)
+{
+	const struct server *s = control_server(t->c);
+	bool named = strcasestr(reply->text, "reuse") || strcasestr(reply->text, "resum");
+
+	if (reply->code != 425 && reply->code != 522) {
+		return;
+	}
+	if (named) {
+		control_host(t->c)->reuse_demanded = true;
+	}
+	if (named || (channel_is_tls(t->ch) && !channel_is_resumed(t->ch))) {
+		hook_printf(s->hook, LEVEL_WARN,
+			    "%s refuses the data connection (%d %s): its TLS session was "
+			    "not resumed, "
+			    "which this server seems to demand%s",
+			    s->host, reply->code, reply_words(reply),
+			    s->session_reuse == TRI_NO ? "; drop session_reuse=no" : "");
+	}
+}
+
+/* Takes what the control connection says meanwhile. 0: nothing that ends the transfer; 1:
+ * a refusal, in t->final. */
+static int listen_control(struct transfer *t)
+{
+	while (!t->deaf && !t->has_final) {
+		struct reply reply = { 0 };
+		int r = control_try_read(t->c, &reply);
+
+		if (r == 0) {
+			return 0;
+		}
+		if (r < 0) {
+			t->deaf = true;
+			return 0;
+		}
+		if (reply_is(&reply, 1)) {
+			t->started = true;
+			reply_release(&reply);
+			if (++t->remarks > CONTROL_REMARKS_MAX) {
+				control_set_lost(t->c);
+				t->deaf = true;
+			}
+			continue;
+		}
+		t->final = reply;
+		t->has_final = true;
+	}
+	return t->has_final && is_refusal(&t->final) ? 1 : 0;
+}
+
+/* Until the data socket is ready, listening to the control connection. 0 ready or
+ * something was said; negative. */
+static int await_both(struct transfer *t, const struct wait *w, short events,
+		      int64_t deadline)
+{
+	struct pollfd fds[2] = {
+		{ .fd = channel_fd(t->ch), .events = events },
+		{ .fd = t->deaf || t->has_final ? -1 : control_fd(t->c),
+		  .events = POLLIN },
+	};
+	int r = wait_poll(w, fds, 2, deadline);
+
+	return r < 0 ? r : 0;
+}
+
+/* Waits for 150 a moment, then does the TLS handshake whatever has been said, unless it
+ * was no. 0, 1 refused, negative. */
+static int start_data(struct transfer *t, const struct wait *w, bool tls)
+{
+	const struct server *s = control_server(t->c);
+	int64_t patience = now_ms() + (tls ? (int64_t)PRELIMINARY_MS : s->io_timeout);
+	int64_t deadline = now_ms() + s->io_timeout;
+	bool shaking = false;
+
+	for (;;) {
+		int r = listen_control(t);
+
+		if (r != 0) {
+			return r;
+		}
+		if (t->deaf) {
+			return -ENOTCONN;
+		}
+		if (!shaking && (t->started || t->has_final || now_ms() >= patience)) {
+			if (!tls) {
+				return 0;
+			}
+			r = channel_start_tls(t->ch, s->trust, s->host,
+					      control_channel(t->c),
+					      s->session_reuse != TRI_NO);
+			if (r < 0) {
+				return r;
+			}
+			shaking = true;
+		}
+		if (shaking) {
+			r = channel_handshake(t->ch);
+			if (r != -EAGAIN) {
+				return r;
+			}
+		}
+		r = await_both(t, w, shaking ? channel_events(t->ch) : 0,
+			       shaking ? deadline : patience);
+		if (r < 0 && (r != -ETIMEDOUT || shaking || !tls)) {
+			return r;
+		}
+	}
+}
+
+/* The data connection failed while starting: does the server say why? 1 and t->final, or
+ * r. */
+static int ask_verdict(struct transfer *t, const struct wait *w, int r,
+		       struct words *words)
+{
+	if (r == -EKEYREJECTED || r == -EINTR || r == -ENOMEM) {
+		words_set(words, "%s", channel_words(t->ch));
+		return r;
+	}
+	words_set(words, "data connection: %s",
+		  channel_words(t->ch)[0] ? channel_words(t->ch) : strerror(-r));
+	channel_kill(t->ch);
+	for (int64_t deadline = now_ms() + VERDICT_MS; !t->deaf && !t->has_final;) {
+		struct reply reply = { 0 };
+
+		if (control_read(t->c, w, deadline, &reply) < 0) {
+			break;
+		}
+		if (reply_is(&reply, 1)) {
+			reply_release(&reply);
+			continue;
+		}
+		t->final = reply;
+		t->has_final = true;
+	}
+	return t->has_final && is_refusal(&t->final) ? 1 : r;
+}
+
+/* REST, then the command, with nothing between them (FileZilla Server forgets REST
+ * otherwise). 0, 1 refused, negative. */
+static int send_command(struct transfer *t, const struct wait *w, const char *verb,
+			const char *arg, uint64_t rest)
+{
+	char text[24];
+	int r;
+
+	if (rest) {
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)rest);
+		r = control_command(t->c, w, "REST", text, &t->final);
+		if (r < 0) {
+			return r;
+		}
+		if (t->final.code != 350) {
+			t->has_final = true;
+			if (!is_refusal(&t->final)) {
+				t->final.code = 501; /* 2yz to REST: it did not understand
+							it as one */
+			}
+			return 1;
+		}
+		reply_release(&t->final);
+	}
+	return control_send(t->c, w, verb, arg);
+}
+
+/* A REST whose transfer was refused stays pending on some servers (pyftpdlib) and would
+ * spoil the next one (T37). */
+static void forget_rest(struct control *c, const struct wait *w)
+{
+	_cleanup_reply_ struct reply reply = { 0 };
+
+	if (control_alive(c) && control_owed(c) == 0) {
+		(void)control_command(c, w, "REST", "0", &reply);
+	}
+}
+
+static bool is_upload(const char *verb)
+{
+	return strcmp(verb, "STOR") == 0 || strcmp(verb, "APPE") == 0;
+}
+
+/* T4: a server that demands reuse drops what an un-resumed upload sends; stop before the
+ * first byte. */
+static bool must_not_write(struct transfer *t)
+{
+	const struct server *s = control_server(t->c);
+
+	return channel_is_tls(t->ch) && !channel_is_resumed(t->ch) &&
+	       (s->session_reuse == TRI_YES ||
+		(t->upload && control_host(t->c)->reuse_demanded));
+}
+
+static int transfer_start(struct transfer *t, const struct wait *w, const char *verb,
+			  const char *arg, uint64_t rest, struct words *words)
+{
+	const struct server *s = control_server(t->c);
+	bool tls = s->tls != TLS_NONE && !s->prot_clear;
+	int r = send_command(t, w, verb, arg, rest);
+
+	if (r == 0) {
+		r = start_data(t, w, tls);
+		if (r < 0) {
+			r = ask_verdict(t, w, r, words);
+		}
+		if (r < 0 && r != -EINVAL && r != -ENAMETOOLONG) {
+			control_set_lost(t->c); /* a command is out and nobody will read
+						   its answer */
+		}
+	}
+	if (r == 0 && must_not_write(t)) {
+		words_set(words, "the server did not resume the TLS session on the data "
+				 "connection");
+		control_set_lost(t->c);
+		return -ECONNABORTED;
+	}
+	if (r == 0 && tls) {
+		control_host(t->c)->data_worked = true;
+	}
+	return r;
+}
+
+int transfer_open(struct control *c, const struct wait *w, const char *verb,
+		  const char *arg, uint64_t rest, struct transfer **ret,
+		  struct reply *ret_refusal, struct words *words)
+{
+	struct transfer *t = calloc(1, sizeof(*t));
+	struct reply refusal = { 0 };
+	int r;
+
+	if (!t) {
+		return -ENOMEM;
+	}
+	t->c = c;
+	t->upload = is_upload(verb);
+	r = open_passive(c, w, &t->ch, &refusal, words);
+	if (r == 0) {
+		r = transfer_start(t, w, verb, arg, rest, words);
+		if (r == 1) {
+			refusal = t->final;
+			t->final = (struct reply){ 0 };
+			note_reuse(t, &refusal);
+		}
+		if (r != 0 && rest) {
+			forget_rest(c, w);
+		}
+	}
+	if (r == 0) {
+		*ret = t;
+		return 0;
+	}
+	transfer_free(t, true);
+	if (r == 1) {
+		*ret_refusal = refusal;
+	}
+	return r;
+}
+
+/* ---- bytes ---- */
+
+/* A refusal that came while data was moving ends it: transfer_finish() tells. */
+static int stall(struct transfer *t, const struct wait *w, short events, int64_t deadline)
+{
+	int r = await_both(t, w, events, deadline);
+
+	return r < 0 ? r : listen_control(t) ? -ECONNABORTED : 0;
+}
+
+ssize_t transfer_read(struct transfer *t, const struct wait *w, void *buf, size_t len)
+{
+	int64_t deadline = 0;
+
+	for (;;) {
+		ssize_t n = channel_recv(t->ch, buf, len);
+		int r;
+
+		if (n != -EAGAIN) {
+			return n;
+		}
+		if (!deadline) {
+			deadline = now_ms() + control_server(t->c)->io_timeout;
+		}
+		r = stall(t, w, channel_events(t->ch), deadline);
+		if (r < 0) {
+			return r;
+		}
+	}
+}
+
+int transfer_write(struct transfer *t, const struct wait *w, const void *buf, size_t len)
+{
+	int64_t timeout = control_server(t->c)->io_timeout;
+	int64_t deadline = now_ms() + timeout;
+	const char *at = buf;
+
+	while (len) {
+		ssize_t n = channel_send(t->ch, at, len);
+
+		if (n == -EAGAIN) {
+			int r = stall(t, w, POLLOUT, deadline);
+
+			if (r < 0) {
+				return r;
+			}
+			continue;
+		}
+		if (n < 0) {
+			return (int)n;
+		}
+		at += n;
+		len -= (size_t)n;
+		deadline = now_ms() + timeout;
+	}
+	return 0;
+}
+
+/* ---- end ---- */
+
+/* Until the verdict is there. The data connection is read meanwhile: what a TLS 1.3
+ * server sends on it (tickets) would otherwise make our close a reset, and the server
+ * lose the tail (T6). */
+static int await_verdict(struct transfer *t, const struct wait *w)
+{
+	int64_t deadline = now_ms() + control_server(t->c)->io_timeout;
+	bool drained = false;
+
+	for (;;) {
+		char sink[4096];
+		int r;
+
+		(void)listen_control(t);
+		if (t->has_final) {
+			return 0;
+		}
+		if (t->deaf) {
+			return -ENOTCONN;
+		}
+		if (!drained) {
+			ssize_t n = channel_recv(t->ch, sink, sizeof(sink));
+
+			drained = n <= 0 && n != -EAGAIN;
+			if (n > 0 && now_ms() < deadline) {
+				continue;
+			}
+		}
+		struct pollfd fds[2] = {
+			{ .fd = control_fd(t->c), .events = POLLIN },
+			{ .fd = drained ? -1 : channel_fd(t->ch), .events = POLLIN },
+		};
+		r = wait_poll(w, fds, 2, deadline);
+		if (r < 0) {
+			return r;
+		}
+	}
+}
+
+int transfer_finish(struct transfer *t, const struct wait *w, struct reply *ret)
+{
+	struct control *c = t->c;
+	int r;
+
+	/* Servers hold 226 back until they have seen our end of the data connection
+	 * (ProFTPD 10.8 s, vsftpd for ever). An error here is the data connection's; the
+	 * verdict decides. */
+	(void)channel_finish_write(t->ch, w, now_ms() + control_server(c)->io_timeout);
+	r = await_verdict(t, w);
+	if (r == 0) {
+		if (is_refusal(&t->final)) {
+			note_reuse(t, &t->final);
+		}
+		*ret = t->final;
+		t->final = (struct reply){ 0 };
+	} else {
+		control_set_lost(c);
+	}
+	transfer_free(t, !t->upload);
+	return r;
+}
+
+void transfer_abort(struct transfer *t, const struct wait *w)
+{
+	struct control *c = t->c;
+	int64_t deadline = now_ms() + ABORT_MS;
+	bool settled = t->has_final, deaf = t->deaf;
+
+	transfer_free(t, true);
+	while (!settled && !deaf) {
+		struct reply reply = { 0 };
+		int r = control_read(c, w, deadline, &reply);
+
+		if (r < 0) {
+			return;
+		}
+		settled = !reply_is(&reply, 1);
+		reply_release(&reply);
+		if (!settled) {
+			(void)control_resync(c, w, deadline);
+			return;
+		}
+	}
+	if (deaf) {
+		control_set_lost(c);
+	}
+}

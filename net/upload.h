@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* An upload of a local file: STOR or APPE, its verdict, and what the server says it has
+ * afterwards. */
+#ifndef NET_UPLOAD_H
+#define NET_UPLOAD_H
+
+#include "net/remote.h"
+
+struct upload_job {
+	const char *path; /* remote, absolute */
+	int fd; /* local source, read with pread */
+	uint64_t size; /* the whole file's size when done */
+	bool append; /* send only [append_at, size) with APPE; the server's file has
+			append_at bytes now */
+	uint64_t append_at;
+	/* Wanted afterwards, sent in one batch with the size check; -1: leave as it
+	 * comes. */
+	int64_t mtime; /* seconds UTC */
+	int mode; /* permission bits */
+	bool mode_required; /* false: a refused SITE CHMOD is not an error (creation
+			       modes) */
+};
+
+/* What the server has now. */
+struct upload_result {
+	uint64_t size;
+	int64_t mtime; /* -1: the server did not say */
+	int mode; /* -1: unknown */
+	int mtime_error,
+		mode_error; /* 0 or -errno: the bytes are there, but this was refused */
+};
+
+/* 0 only when the server has confirmed the transfer (226/250) and has exactly job->size
+ * bytes (SIZE or MLST; servers that offer neither are believed). A lost connection starts
+ * STOR over, and continues APPE from the size the server has, on up to server->retry
+ * fresh connections. -ENOSPC, -EDQUOT, -EACCES, -EISDIR, -ENOENT, -EROFS, -EIO, -EINTR;
+ * -ESTALE: before an append the server's file did not have append_at bytes, nothing was
+ * sent. The size verified after a 226 may be short once (T48): looked at twice. */
+int upload_run(struct remote *r, const struct wait *w, const struct upload_job *job,
+	       struct upload_result *ret);
+
+#endif

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""An FTPS server from pyftpdlib, explicit or implicit, for the tests and the demo.
+
+pyftpd.py PORT LOW HIGH ROOT CERT KEY explicit|implicit USER, the password on stdin. LOW 0: any
+port the kernel gives.
+"""
+
+import logging
+import sys
+
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import TLS_FTPHandler
+from pyftpdlib.servers import ThreadedFTPServer
+
+
+class Explicit(TLS_FTPHandler):
+    tls_control_required = True
+    tls_data_required = True
+
+
+class Implicit(Explicit):
+    """pyftpdlib greets first; implicit TLS means: the handshake, then the greeting."""
+
+    def handle(self):
+        self.secure_connection(self.ssl_context)
+
+    def handle_ssl_established(self):
+        super().handle()
+
+
+def main():
+    port, low, high, root, cert, key, mode, user = sys.argv[1:]
+    password = sys.stdin.readline().rstrip("\n")
+    logging.basicConfig(level=logging.DEBUG)
+    handler = Implicit if mode == "implicit" else Explicit
+    handler.authorizer = DummyAuthorizer()
+    handler.authorizer.add_user(user, password, root, perm="elradfmwMT")
+    handler.certfile, handler.keyfile = cert, key
+    if int(low):
+        handler.passive_ports = range(int(low), int(high) + 1)
+    handler.banner = "pyftpdlib for the tests of ftpsfs"
+    ThreadedFTPServer(("127.0.0.1", int(port)), handler).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From the socket to a session: the dialogue as it should be, who we are, what a server offers. */
+#include "talk.h"
+
+#include "tls/channel.h"
+
+static void nothing_secret_was_sent(struct talk *t)
+{
+	assert_int_equal(peer_count(t->peer, "USER"), 0);
+	assert_int_equal(peer_count(t->peer, "PASS"), 0);
+}
+
+/* ---- as it should be ---- */
+
+static void quiet_day(struct session *c)
+{
+	peer_login(c);
+	peer_answer(c, "NOOP", "200 ok");
+	peer_expect(c, "QUIT");
+	peer_expect_end(c);
+}
+
+static void check_happy(struct talk *t)
+{
+	_cleanup_reply_ struct reply reply = { 0 };
+	struct control *c = talk_login(t);
+
+	assert_string_equal(control_home(c), "/");
+	assert_true(channel_is_tls(control_channel(c)));
+	assert_true(t->host.known && t->host.mlst && t->host.mfmt && t->host.size &&
+		    t->host.mdtm);
+	assert_false(t->host.mdtm_set);
+	assert_string_equal(t->host.opts_mlst, "");
+	assert_int_equal(control_owed(c), 0);
+	assert_int_equal(control_check(c), 0);
+	assert_int_equal(control_command(c, NULL, "NOOP", NULL, &reply), 0);
+	assert_int_equal(reply.code, 200);
+	talk_end(t);
+	assert_false(talk_logged(t, t->server.password));
+	assert_true(talk_logged(t, "PASS ****"));
+}
+
+static void test_explicit(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .scripts = { quiet_day } });
+	check_happy(t);
+}
+
+static void test_implicit(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t,
+		   &(struct peer_config){ .implicit = true, .scripts = { quiet_day } });
+	check_happy(t);
+	assert_int_equal(peer_count(t->peer, "AUTH"), 0);
+}
+
+static void test_tls12(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .tls = "1.2", .scripts = { quiet_day } });
+	check_happy(t);
+	assert_true(talk_logged(t, "TLS1.2"));
+}
+
+static void test_sni(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .scripts = { quiet_day, quiet_day } });
+	t->server.host = "localhost";
+	peer_forget_feat(t->peer);
+	check_happy(t);
+	assert_string_equal(peer_facts(t->peer).sni, "localhost");
+}
+
+/* RFC 6066 forbids addresses there. */
+static void test_no_sni_for_address(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .scripts = { quiet_day } });
+	check_happy(t);
+	assert_string_equal(peer_facts(t->peer).sni, "");
+}
+
+static void long_greeting(struct session *c)
+{
+	peer_say(c, "120 a moment");
+	peer_say(c, "220-Welcome\n421 is not the code of this line\n220x neither\n 220 "
+		    "nor this\n\n220 ready");
+	peer_answer(c, "AUTH TLS", "234-go\n234 ahead");
+	peer_start_tls(c);
+	peer_answer(c, "USER alice", "230 no password needed");
+	peer_settings(c);
+	peer_goodbye(c);
+}
+
+static void test_long_greeting(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .scripts = { long_greeting } });
+	(void)talk_login(t);
+	talk_end(t);
+	assert_int_equal(peer_count(t->peer, "PASS"), 0);
+}
+
+/* ---- who we are ---- */
+
+static void knows_nobody(struct session *c)
+{
+	peer_greet(c);
+	peer_answer(c, "USER alice", "331 password?");
+	peer_answer(c, "PASS wr0ng-Pass", "530 Login incorrect.");
+	peer_expect_end(c);
+}
+
+static void test_wrong_password(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .scripts = { knows_nobody } });
+	t->server.password = "wr0ng-Pass";
+	assert_int_equal(talk_dial(t), -EACCES);
+	talk_assert_words(t, "Login incorrect");
+	talk_end(t);
+	assert_false(talk_logged(t, "wr0ng"));
+	assert_null(strstr(t->words.text, "wr0ng"));
+}
+
+static void wants_account(struct session *c)
+{
+	peer_greet(c);
+	peer_answer(c, "USER alice", "331 password?");
+	peer_answer(c, "PASS s3cret-Pass", "332 account?");
+	if (peer_nth(c) == 1) {
+		peer_expect_end(c);
+		return;
+	}
+	peer_answer(c, "ACCT acc0unt", "230 welcome");
+	peer_settings(c);
+	peer_goodbye(c);
+}
+
+static void test_account(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t,
+		   &(struct peer_config){ .scripts = { wants_account, wants_account } });
+	t->server.account = "acc0unt";
+	(void)talk_login(t);
+	control_close(t->control);
+	t->control = NULL;
+	t->server.account = NULL;
+	assert_int_equal(talk_dial(t), -EACCES);
+	talk_assert_words(t, "account=");
+	talk_end(t);
+	assert_false(talk_logged(t, "acc0unt"));
+}
+
+static void hears_nothing_more(struct session *c)
+{
+	peer_greet(c);
+	peer_expect_end(c);
+}
+
+static void test_line_break_in_user(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .scripts = { hears_nothing_more } });
+	t->server.user = "alice\r\nDELE precious";
+	assert_int_equal(talk_dial(t), -EACCES);
+	talk_assert_words(t, "line break");
+	talk_end(t);
+	nothing_secret_was_sent(t);
+	assert_int_equal(peer_count(t->peer, "DELE"), 0);
+}
+
+static void hears_only_noop(struct session *c)
+{
+	peer_login(c);
+	peer_answer(c, "NOOP", "200 ok");
+	peer_goodbye(c);
+}
+
+static void test_line_break_in_path(void **state)
+{
+	struct talk *t = *state;
+	const struct command cmds[] = { { "SIZE", "/a" }, { "MDTM", "/a\nDELE b" } };
+	struct reply replies[2], reply = { 0 };
+	struct control *c;
+
+	talk_start(t, &(struct peer_config){ .scripts = { hears_only_noop } });
+	c = talk_login(t);
+	assert_int_equal(control_command(c, NULL, "SIZE", "/a\r\nDELE b", &reply),
+			 -EINVAL);
+	assert_int_equal(control_batch(c, NULL, cmds, 2, replies), -EINVAL);
+	assert_null(replies[0].text);
+	assert_true(control_alive(c));
+	assert_int_equal(control_owed(c), 0);
+	assert_int_equal(control_command(c, NULL, "NOOP", NULL, &reply), 0);
+	reply_release(&reply);
+	talk_end(t);
+}
+
+/* ---- pipelining and features ---- */
+
+static void shuffles(struct session *c)
+{
+	peer_greet(c);
+	peer_answer(c, "USER alice", "331 password?");
+	peer_answer(c, "PASS s3cret-Pass", "230 welcome");
+	peer_expect(c, "PBSZ 0");
+	peer_expect(c, "PROT P");
+	peer_expect(c, "TYPE I");
+	peer_expect(c, "PWD");
+	peer_expect(c, "FEAT");
+	peer_say(c, "257 \"/\"");
+	peer_say(c, "200 PBSZ 0");
+	peer_say(c, "200 protected");
+	peer_say(c, "200 binary");
+	peer_say(c, "211-Features\n211 End");
+	peer_expect_end(c);
+}
+
+static void one_at_a_time(struct session *c)
+{
+	static const char *const dialogue[][2] = {
+		{ "USER alice", "331 password?" },
+		{ "PASS s3cret-Pass", "230 welcome" },
+		{ "PBSZ 0", "200 ok" },
+		{ "PROT P", "200 ok" },
+		{ "TYPE I", "200 ok" },
+		{ "PWD", "257 \"/home/a\"" },
+		{ "FEAT", "211-Features:\n SIZE\n211 End" },
+	};
+
+	peer_greet(c);
+	for (size_t i = 0; i < ARRAY_LEN(dialogue); i++) {
+		peer_expect(c, dialogue[i][0]);
+		peer_expect_quiet(c, 30);
+		peer_say(c, "%s", dialogue[i][1]);
+	}
+	peer_goodbye(c);
+}
+
+static void test_out_of_order(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .scripts = { shuffles, one_at_a_time } });
+	assert_string_equal(control_home(talk_login(t)), "/home/a");
+	assert_true(t->host.no_pipeline);
+	talk_end(t);
+	assert_int_equal(peer_facts(t->peer).connections, 2);
+}
+
+static void takes_one_of_a_batch(struct session *c)
+{
+	peer_greet(c);
+	peer_answer(c, "USER alice", "331 password?");
+	peer_answer(c, "PASS s3cret-Pass", "230 welcome");
+	peer_answer(c, "PBSZ 0", "200 ok");
+	for (int i = 0; i < 4; i++) {
+		(void)peer_expect_prefix(c, "");
+	}
+	peer_expect_end(c);
+}
+
+/* A server that reads one command a record and forgets the rest. */
+static void test_batch_swallowed(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){
+			      .scripts = { takes_one_of_a_batch, one_at_a_time } });
+	t->server.io_timeout = 400;
+	(void)talk_login(t);
+	assert_true(t->host.no_pipeline);
+	talk_end(t);
+}
+
+static void test_no_feat(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .feat = "500 FEAT not understood",
+					     .scripts = { hears_only_noop } });
+	(void)talk_login(t);
+	assert_false(t->host.mlst);
+	assert_true(t->host.size && t->host.mdtm);
+	assert_true(t->host.known);
+	_cleanup_reply_ struct reply reply = { 0 };
+	assert_int_equal(control_command(t->control, NULL, "NOOP", NULL, &reply), 0);
+	talk_end(t);
+}
+
+static void wants_opts(struct session *c)
+{
+	peer_login(c);
+	peer_answer(c, "OPTS UTF8 ON", "202 always");
+	peer_answer(c, "OPTS MLST Type;Size;Modify;Perm;UNIX.mode;", "200 ok");
+	peer_goodbye(c);
+}
+
+/* pyftpdlib's way: facts that are off must be asked for, with those that are on, in its
+ * spelling. */
+static void test_opts(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){
+			      .feat = "211-Features:\n UTF8\n MLST "
+				      "Type*;Size*;Modify*;Perm;Unique;UNIX.mode;"
+				      "media-type*;\n SIZE\n211 End",
+			      .scripts = { wants_opts, wants_opts } });
+	(void)talk_login(t);
+	control_close(t->control);
+	t->control = NULL;
+	/* The next connection needs no FEAT, but OPTS all the same. */
+	(void)talk_login(t);
+	talk_end(t);
+	assert_int_equal(peer_count(t->peer, "FEAT"), 1);
+}
+
+static void refuses_prot(struct session *c)
+{
+	peer_greet(c);
+	peer_answer(c, "USER alice", "331 password?");
+	peer_answer(c, "PASS s3cret-Pass", "230 welcome");
+	peer_answer(c, "PBSZ 0", "200 ok");
+	peer_answer(c, "PROT P", "536 not here");
+	peer_answer(c, "TYPE I", "200 ok");
+	peer_answer(c, "PWD", "257 \"/\"");
+	peer_answer(c, "FEAT", PEER_FEAT);
+	peer_expect_end(c);
+}
+
+static void test_prot_refused(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .scripts = { refuses_prot } });
+	assert_int_equal(talk_dial(t), -EPROTONOSUPPORT);
+	talk_assert_words(t, "PROT P: 536");
+	talk_end(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TALK(test_explicit),
+		TALK(test_implicit),
+		TALK(test_tls12),
+		TALK(test_sni),
+		TALK(test_no_sni_for_address),
+		TALK(test_long_greeting),
+		TALK(test_wrong_password),
+		TALK(test_account),
+		TALK(test_line_break_in_user),
+		TALK(test_line_break_in_path),
+		TALK(test_out_of_order),
+		TALK(test_batch_swallowed),
+		TALK(test_no_feat),
+		TALK(test_opts),
+		TALK(test_prot_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
