@@ -29,10 +29,13 @@ static inline struct mount *mount_of(fuse_req_t req)
 }
 
 /* The struct wait of a FUSE request, on the handler's stack: cancelled when the program was
- * interrupted. */
-static inline bool wait_req_interrupted(void *req)
+ * interrupted, or the session is to end (SIGTERM): what is still to be delivered is then
+ * delivered by file_settle_all(). */
+static inline bool wait_req_interrupted(void *arg)
 {
-	return fuse_req_interrupted((fuse_req_t)req) != 0;
+	fuse_req_t req = arg;
+
+	return fuse_req_interrupted(req) || fuse_session_exited(mount_of(req)->se);
 }
 static inline struct wait wait_of(fuse_req_t req)
 {

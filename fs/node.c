@@ -350,10 +350,15 @@ void node_update_locked(struct tree *t, struct node *n, const struct entry *e,
 	(void)t;
 	if (!(n->flags & (NODE_DIRTY | NODE_LOCAL))) {
 		bool same_size = !(e->flags & ENTRY_HAS_SIZE) || e->size == n->size;
+		int64_t mtime = n->mtime;
 
 		update_times(n, e, same_size);
 		if (!same_size) {
 			n->size = e->size;
+		}
+		/* Somebody else wrote it: the kernel's pages are of the old file. */
+		if (!same_size || n->mtime != mtime) {
+			n->flags &= (uint8_t)~NODE_CACHED;
 		}
 	}
 	if (e->flags & ENTRY_HAS_MODE) {

@@ -38,9 +38,8 @@ static int open_handle(struct mount *m, struct node *n, const struct wait *w,
 	}
 	if (writes(fi->flags)) {
 		file_count_writer(f, 1);
-	} else {
-		fi->noflush = 1;
 	}
+	fi->noflush = !writes(fi->flags) && !(fi->flags & O_TRUNC);
 	fi->fh = (uintptr_t)f;
 	fi->direct_io = opt->page_cache == CACHE_DIRECT;
 	fi->keep_cache = opt->page_cache == CACHE_KERNEL ||
@@ -58,30 +57,13 @@ static void close_handle(struct fuse_file_info *fi, const struct wait *w)
 	file_close(f, w);
 }
 
-/* Attributes young enough for an open. What changed meanwhile is not in the kernel's
- * pages. */
+/* Attributes young enough for an open. */
 static int revalidate(struct mount *m, struct node *n, const struct wait *w)
 {
 	int64_t age =
 		m->opt->cto ? MIN(m->opt->dir_ttl, (int64_t)CTO_MS) : m->opt->dir_ttl;
-	uint64_t size;
-	int64_t mtime;
-	int r;
 
-	mutex_lock(&m->tree.lock);
-	size = n->size;
-	mtime = n->mtime;
-	mutex_unlock(&m->tree.lock);
-	r = dir_refresh(m, n, age, w);
-	if (r < 0) {
-		return r;
-	}
-	mutex_lock(&m->tree.lock);
-	if (n->size != size || n->mtime != mtime) {
-		n->flags &= (uint8_t)~NODE_CACHED;
-	}
-	mutex_unlock(&m->tree.lock);
-	return 0;
+	return dir_refresh(m, n, age, w);
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

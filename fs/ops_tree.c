@@ -240,14 +240,16 @@ static int do_chmod(struct mount *m, struct node *n, unsigned mode, const struct
 {
 	_cleanup_free_ char *path = NULL;
 	struct stat st;
-	bool gone;
+	bool gone, same, told;
 	int r;
 
 	mutex_lock(&m->tree.lock);
 	attr_fill_locked(m, n, &st);
 	gone = n->flags & NODE_GONE;
+	told = n->flags & NODE_HAS_MODE;
 	mutex_unlock(&m->tree.lock);
-	if ((st.st_mode & 07777) == mode) {
+	same = (st.st_mode & 07777) == mode;
+	if (same && told) {
 		return 0;
 	}
 	if (!gone && !(n->kind == ENTRY_FILE && file_defer_mode(m, n, mode))) {
@@ -255,8 +257,9 @@ static int do_chmod(struct mount *m, struct node *n, unsigned mode, const struct
 		if (r == 0) {
 			r = remote_chmod(m->remote, w, path, mode);
 		}
+		/* A server that knows no modes has this one, as far as anybody can see. */
 		if (r < 0) {
-			return forgiven(m, r) ? 0 : r;
+			return forgiven(m, r) || (same && r == -EOPNOTSUPP) ? 0 : r;
 		}
 	}
 	mutex_lock(&m->tree.lock);

@@ -459,7 +459,7 @@ bool file_defer_mtime(struct mount *m, struct node *n, int64_t mtime)
 		return false;
 	}
 	mutex_lock(&f->lock);
-	taken = takes_wishes_locked(f);
+	taken = takes_wishes_locked(f) && (f->detached || remote_has_utime(m->remote));
 	if (taken) {
 		f->has_mtime = true;
 		f->mtime = mtime;
@@ -496,7 +496,7 @@ bool file_defer_mode(struct mount *m, struct node *n, unsigned mode)
 		return false;
 	}
 	mutex_lock(&f->lock);
-	taken = takes_wishes_locked(f);
+	taken = takes_wishes_locked(f) && (f->detached || remote_has_chmod(m->remote));
 	if (taken) {
 		mode_set_locked(f, mode, true);
 		f->error = 0;

@@ -32,6 +32,9 @@ struct pool *remote_pool(struct remote *r);
 /* A lone remote_stat() costs one command (MLST); otherwise listing the directory tells
  * more. */
 bool remote_has_stat(struct remote *r);
+/* As far as is known: a server that was never asked is thought able. */
+bool remote_has_utime(struct remote *r);
+bool remote_has_chmod(struct remote *r);
 
 int remote_list(struct remote *r, const struct wait *w, const char *path,
 		struct listing **ret);

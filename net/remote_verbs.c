@@ -263,7 +263,7 @@ int remote_chmod(struct remote *r, const struct wait *w, const char *path, unsig
 {
 	struct path_job job = { .path = path, .mode = mode };
 
-	if (!pool_host(r->pool)->site_chmod) {
+	if (!remote_has_chmod(r)) {
 		return -EOPNOTSUPP;
 	}
 	return remote_run(r, w, true, path, chmod_verb, &job);
@@ -289,6 +289,16 @@ const char *remote_time_verb(struct remote *r)
 	struct host *h = pool_host(r->pool);
 
 	return h->mfmt ? "MFMT" : h->mdtm_set ? "MDTM" : NULL;
+}
+
+bool remote_has_utime(struct remote *r)
+{
+	return remote_time_verb(r) != NULL;
+}
+
+bool remote_has_chmod(struct remote *r)
+{
+	return pool_host(r->pool)->site_chmod;
 }
 
 int remote_time_refused(struct remote *r, const char *verb, const char *path,
