@@ -205,14 +205,82 @@ int remote_unlink(struct remote *r, const struct wait *w, const char *path)
 	return remote_run(r, w, false, path, unlink_verb, &job);
 }
 
+/* One RNFR and RNTO: 0 and the two replies. */
+static int rename_pair(struct control *c, const struct wait *w, const char *from,
+		       const char *to, struct reply replies[static 2])
+{
+	const struct command cmds[] = { { "RNFR", from }, { "RNTO", to } };
+
+	reply_release(&replies[0]);
+	reply_release(&replies[1]);
+	return control_batch(c, w, cmds, 2, replies);
+}
+
+static bool renamed(const struct reply replies[static 2])
+{
+	return reply_is(&replies[0], 3) && reply_is(&replies[1], 2);
+}
+
+/* IIS, Serv-U and others refuse to rename over what exists (#30): the old file steps aside under
+ * a name of ours, and comes back if the new one cannot take its place. 0, 1 when it
+ * was not that, negative. */
+static int rename_aside(struct remote *r, struct control *c, const struct wait *w,
+			const struct path_job *job, struct reply replies[static 2])
+{
+	_cleanup_(stat_result_release) struct stat_result old = { 0 };
+	struct reply aside[2] = { 0 };
+	_cleanup_reply_ struct reply gone = { 0 };
+	char *backup = NULL;
+	int e = remote_stat_on(r, c, w, job->to, &old);
+
+	if (e < 0 || old.entry.kind != ENTRY_FILE) {
+		return e == -ENOENT || e == 0 ? 1 : e;
+	}
+	if (asprintf(&backup, "%s.ftpsfs-%lx~", job->to, (unsigned long)now_ms()) < 0) {
+		return -ENOMEM;
+	}
+	e = rename_pair(c, w, job->to, backup, aside);
+	if (e == 0 && !renamed(aside)) {
+		e = 1;
+	} else if (e == 0) {
+		e = rename_pair(c, w, job->path, job->to, replies);
+		if (e == 0 && !renamed(replies)) {
+			e = rename_pair(c, w, backup, job->to, aside);
+			e = e == 0 ? 1 : e;
+		} else if (e == 0) {
+			e = control_command(c, w, "DELE", backup, &gone);
+		}
+	}
+	if (e < 0 || (gone.code && !reply_is(&gone, 2))) {
+		hook_printf(r->server->hook, LEVEL_ERROR,
+			    "renaming over %s: the old file is left as %s", job->to,
+			    backup);
+	}
+	reply_release(&aside[0]);
+	reply_release(&aside[1]);
+	free(backup);
+	return e;
+}
+
+static bool says_target_exists(const struct reply *reply)
+{
+	int e = reply_errno(reply);
+
+	return (reply->code == 550 || reply->code == 553) &&
+	       (e == 0 || e == EEXIST || e == EACCES);
+}
+
 static int rename_verb(struct remote *r, struct control *c, const struct wait *w,
 		       void *arg)
 {
 	const struct path_job *job = arg;
-	const struct command cmds[] = { { "RNFR", job->path }, { "RNTO", job->to } };
 	struct reply replies[2] = { 0 };
-	int e = control_batch(c, w, cmds, 2, replies);
+	int e = rename_pair(c, w, job->path, job->to, replies);
 
+	if (e == 0 && reply_is(&replies[0], 3) && says_target_exists(&replies[1])) {
+		e = rename_aside(r, c, w, job, replies);
+		e = e == 1 ? 0 : e;
+	}
 	if (e == 0 && !reply_is(&replies[0], 3)) {
 		e = remote_refusal(r, c, w, "RNFR", job->path, &replies[0]);
 	} else if (e == 0 && !reply_is(&replies[1], 2)) {

@@ -337,6 +337,66 @@ static void test_deduced(void **state)
 	assert_int_equal(peer_facts(t->peer).connections, 1);
 }
 
+/* As IIS: no renaming over what exists (#30). */
+static void rename_exchange(struct session *c, const char *from, const char *to,
+			    const char *verdict)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "RNFR %s", from);
+	peer_expect(c, line);
+	if (to) {
+		snprintf(line, sizeof(line), "RNTO %s", to);
+		peer_expect(c, line);
+	} else {
+		peer_expect_prefix(c, "RNTO /b.ftpsfs-");
+	}
+	peer_say(c, "350 go on");
+	peer_say(c, "%s", verdict);
+}
+
+SCRIPT(peer_connected, refuses_overwriting)
+{
+	rename_exchange(c, "/a", "/b",
+			"550 Cannot create a file when that file already exists.");
+	look(c, "/b", "213 3", NULL);
+	rename_exchange(c, "/b", NULL, "250 moved");
+	rename_exchange(c, "/a", "/b", "250 moved");
+	peer_expect_prefix(c, "DELE /b.ftpsfs-");
+	peer_say(c, "250 deleted");
+}
+
+static void test_rename_over_by_stepping_aside(void **state)
+{
+	struct talk *t = *state;
+	struct remote *r = talk_serve_remote(t, no_mlst, refuses_overwriting, NULL);
+
+	assert_int_equal(remote_rename(r, NULL, "/a", "/b"), 0);
+	talk_end(t);
+}
+
+SCRIPT(peer_connected, refuses_for_good)
+{
+	rename_exchange(c, "/a", "/b", "553 Not allowed.");
+	look(c, "/b", "213 3", NULL);
+	rename_exchange(c, "/b", NULL, "250 moved");
+	rename_exchange(c, "/a", "/b", "553 Not allowed.");
+	/* The old file comes back. */
+	peer_expect_prefix(c, "RNFR /b.ftpsfs-");
+	peer_expect(c, "RNTO /b");
+	peer_say(c, "350 go on");
+	peer_say(c, "250 moved");
+}
+
+static void test_rename_over_refused_restores(void **state)
+{
+	struct talk *t = *state;
+	struct remote *r = talk_serve_remote(t, no_mlst, refuses_for_good, NULL);
+
+	assert_int_equal(remote_rename(r, NULL, "/a", "/b"), -EACCES);
+	talk_end(t);
+}
+
 SCRIPT(peer_connected, cannot_set_times)
 {
 	peer_answer(c, "SITE CHMOD 640 /f", "502 SITE not understood");
@@ -359,13 +419,21 @@ static void test_attributes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TALK(test_dele_lost),	       TALK(test_rename_lost),
-		TALK(test_mlst_lost),	       TALK(test_mlst_stalls),
-		TALK(test_dele_421),	       TALK(test_dele_on_dead),
-		TALK(test_cancelled),	       TALK(test_line_break),
-		TALK(test_line_break_listing), TALK(test_mlst_shapes),
-		TALK(test_mlst_mute),	       TALK(test_deduced),
+		TALK(test_dele_lost),
+		TALK(test_rename_lost),
+		TALK(test_mlst_lost),
+		TALK(test_mlst_stalls),
+		TALK(test_dele_421),
+		TALK(test_dele_on_dead),
+		TALK(test_cancelled),
+		TALK(test_line_break),
+		TALK(test_line_break_listing),
+		TALK(test_mlst_shapes),
+		TALK(test_mlst_mute),
+		TALK(test_deduced),
 		TALK(test_attributes),
+		TALK(test_rename_over_by_stepping_aside),
+		TALK(test_rename_over_refused_restores),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
