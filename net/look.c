@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/look.h"
 
-#include "net/listing.h"
+#include "net/remote_private.h"
 
 #include <string.h>
 
@@ -25,34 +25,21 @@ static int64_t number_after_code(const struct reply *reply)
 	return (int64_t)n;
 }
 
-/* The line with the facts is the one between "250-" and "250 ". Some servers send it
- * without the leading blank, some send a single line. */
 static bool look_facts(const struct reply *reply, struct look *look)
 {
-	_cleanup_free_ char *text = strdup(reply->text);
-	char *save = NULL;
+	_cleanup_reply_ struct reply copy = { reply->code, strdup(reply->text) };
+	_cleanup_(stat_result_release) struct stat_result st = { 0 };
+	const struct entry *e = &st.entry;
 
-	if (!text) {
+	if (!copy.text || remote_parse_mlst(&copy, &st) < 0 ||
+	    !(e->flags & ENTRY_HAS_SIZE)) {
 		return false;
 	}
-	for (char *line = strtok_r(text, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		struct entry e;
-
-		if (strncmp(line, "250", 3) == 0 && (line[3] == '-' || line[3] == ' ')) {
-			line += 4;
-		}
-		if (!strchr(line, '=') || listing_parse_facts(line, &e) < 0 ||
-		    !(e.flags & ENTRY_HAS_SIZE)) {
-			continue;
-		}
-		look->has_size = true;
-		look->size = e.size;
-		look->mtime = e.flags & ENTRY_HAS_MTIME ? e.mtime : -1;
-		look->mode = e.flags & ENTRY_HAS_MODE ? e.mode : -1;
-		return true;
-	}
-	return false;
+	look->has_size = true;
+	look->size = e->size;
+	look->mtime = e->flags & ENTRY_HAS_MTIME ? e->mtime : -1;
+	look->mode = e->flags & ENTRY_HAS_MODE ? e->mode : -1;
+	return true;
 }
 
 size_t look_commands(struct host *host, const char *path, struct command cmds[2])

@@ -117,20 +117,6 @@ struct pump {
 /* What a transfer came to, where it is not a negative errno for the readers. */
 enum { DONE = 0, TRY_AGAIN = 1 };
 
-static bool passing(const struct reply *reply)
-{
-	switch (reply->code) {
-	case 421:
-	case 425:
-	case 426:
-	case 451:
-	case 522:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* The bytes ended, in order or not: were they all? */
 static int pump_end(struct pump *p, struct transfer *t, bool in_order)
 {
@@ -331,7 +317,7 @@ static int pump_refused(struct pump *p, const char *path, uint64_t rest,
 {
 	int r;
 
-	if (passing(reply)) {
+	if (reply_is_passing(reply)) {
 		return TRY_AGAIN;
 	}
 	/* With REST in front it may be REST that was refused. */

@@ -375,6 +375,10 @@ int remote_time_refused(struct remote *r, const char *verb, const char *path,
 	struct host *h = pool_host(r->pool);
 	int e = -reply_errno(reply);
 
+	/* Where MDTM only asks, "20260102030405 name" is a name, and there is no such file. */
+	if (e == -ENOENT && strcmp(verb, "MDTM") == 0) {
+		e = -EOPNOTSUPP;
+	}
 	if (e == -EOPNOTSUPP) {
 		if (strcmp(verb, "MFMT") == 0) {
 			h->mfmt = false;

@@ -10,6 +10,8 @@
 #include "net/upload.h"
 
 #include "net/look.h"
+#include "net/path.h"
+#include "net/remote_private.h"
 #include "net/transfer.h"
 
 #include <assert.h>
@@ -36,20 +38,6 @@ struct upload {
 
 /* Beside 0 and negative errnos, which are final: */
 enum { TRY_AGAIN = 1 };
-
-static bool passing(const struct reply *reply)
-{
-	switch (reply->code) {
-	case 421:
-	case 425:
-	case 426:
-	case 451:
-	case 522:
-		return true;
-	default:
-		return false;
-	}
-}
 
 /* A lost conversation is worth another; what was wrong with us is not. */
 static int lost(int r)
@@ -140,7 +128,7 @@ static int refused(struct upload *u, struct control *c, const char *verb,
 {
 	int r;
 
-	if (passing(reply)) {
+	if (reply_is_passing(reply)) {
 		hook_printf(u->hook, LEVEL_INFO, "%s %s: %s", verb, u->job->path,
 			    reply_words(reply));
 		return TRY_AGAIN;
@@ -214,62 +202,32 @@ static int resolve_doubt(struct upload *u, struct control *c)
 
 /* ---- afterwards ---- */
 
-static int stamp_arg(char **ret, int64_t mtime, const char *path)
+static int chmod_error(struct host *host, const struct reply *reply)
 {
-	time_t t = (time_t)mtime;
-	struct tm tm;
+	int e = reply_errno(reply);
 
-	if (!gmtime_r(&t, &tm) || tm.tm_year < -900 || tm.tm_year > 8099) {
-		return -EINVAL;
+	if (e == EOPNOTSUPP) {
+		host->site_chmod = false; /* not sent again */
 	}
-	if (asprintf(ret, "%04d%02d%02d%02d%02d%02d %s", tm.tm_year + 1900, tm.tm_mon + 1,
-		     tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, path) < 0) {
-		*ret = NULL;
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static int chmod_arg(char **ret, int mode, const char *path)
-{
-	if (asprintf(ret, "CHMOD %03o %s", (unsigned)mode & 07777, path) < 0) {
-		*ret = NULL;
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* The errno of a refused wish; a verb the server does not know is not sent again. */
-static int wish_error(const struct reply *reply, _Atomic bool *known)
-{
-	int e;
-
-	if (reply_is(reply, 2)) {
-		return 0;
-	}
-	if (look_unknown(reply)) {
-		*known = false;
-		return -EOPNOTSUPP;
-	}
-	e = reply_errno(reply);
 	return e ? -e : -EPERM;
 }
 
-static void note_wishes(struct upload *u, struct host *host, const struct command *cmds,
-			const struct reply *replies, size_t n)
+static void note_wish(struct upload *u, struct host *host, const struct command *cmd,
+		      const struct reply *reply)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(cmds[i].verb, "SITE") == 0) {
-			u->mode_sent = true;
-			u->result.mode_error = wish_error(&replies[i], &host->site_chmod);
-		} else {
-			u->mtime_sent = true;
-			u->result.mtime_error =
-				wish_error(&replies[i], strcmp(cmds[i].verb, "MFMT") == 0
-								? &host->mfmt
-								: &host->mdtm_set);
-		}
+	bool granted = reply_is(reply, 2);
+
+	if (strcmp(cmd->verb, "SITE") == 0) {
+		u->mode_sent = true;
+		u->result.mode_error = granted ? 0 : chmod_error(host, reply);
+		return;
 	}
+	u->result.mtime_error =
+		granted ? 0
+			: remote_time_refused(u->remote, cmd->verb, u->job->path, reply);
+	/* late_wishes() tries the next verb of the ladder. */
+	u->mtime_sent = granted || !remote_has_utime(u->remote) ||
+			strcmp(remote_time_verb(u->remote), cmd->verb) == 0;
 }
 
 /* Wishes first, then the look, in one batch: it tells the final truth. */
@@ -277,23 +235,24 @@ static int wish_and_look(struct upload *u, struct control *c, struct look *ret)
 {
 	const struct upload_job *job = u->job;
 	struct host *host = control_host(c);
-	_cleanup_free_ char *stamp = NULL, *chmod = NULL;
+	char stamp[PATH_COMMAND_MAX], chmod[PATH_COMMAND_MAX];
+	const char *verb = remote_time_verb(u->remote);
 	struct command cmds[4];
 	struct reply replies[4] = { { 0 } };
 	size_t n = 0, wishes;
 	int r = 0;
 
-	if (job->mtime >= 0 && !u->mtime_sent && (host->mfmt || host->mdtm_set)) {
-		r = stamp_arg(&stamp, job->mtime, job->path);
+	if (job->mtime >= 0 && !u->mtime_sent && verb) {
+		r = remote_time_args(stamp, sizeof(stamp), job->path, job->mtime);
 		if (r == 0) {
-			cmds[n++] =
-				(struct command){ host->mfmt ? "MFMT" : "MDTM", stamp };
+			cmds[n++] = (struct command){ verb, stamp };
 		}
 	}
 	/* A mode of creation is compared first, where the look shows modes. */
 	if (r == 0 && job->mode >= 0 && !u->mode_sent && host->site_chmod &&
 	    (job->mode_required || !host->mlst)) {
-		r = chmod_arg(&chmod, job->mode, job->path);
+		r = remote_chmod_args(chmod, sizeof(chmod), job->path,
+				      (unsigned)job->mode);
 		if (r == 0) {
 			cmds[n++] = (struct command){ "SITE", chmod };
 		}
@@ -305,7 +264,9 @@ static int wish_and_look(struct upload *u, struct control *c, struct look *ret)
 	n += look_commands(host, job->path, cmds + n);
 	r = n ? control_batch(c, u->wait, cmds, n, replies) : 0;
 	if (r == 0) {
-		note_wishes(u, host, cmds, replies, wishes);
+		for (size_t i = 0; i < wishes; i++) {
+			note_wish(u, host, &cmds[i], &replies[i]);
+		}
 		look_replies(host, cmds + wishes, replies + wishes, n - wishes, ret);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
@@ -319,24 +280,23 @@ static int adjust_mode(struct upload *u, struct control *c, struct look *look)
 {
 	const struct upload_job *job = u->job;
 	struct host *host = control_host(c);
-	_cleanup_free_ char *chmod = NULL;
+	char chmod[PATH_COMMAND_MAX];
 	_cleanup_reply_ struct reply reply = { 0 };
-	struct command cmd = { "SITE", NULL };
+	struct command cmd = { "SITE", chmod };
 	int r;
 
 	if (job->mode < 0 || u->mode_sent || look->mode < 0 || look->mode == job->mode ||
 	    !host->site_chmod) {
 		return 0;
 	}
-	r = chmod_arg(&chmod, job->mode, job->path);
+	r = remote_chmod_args(chmod, sizeof(chmod), job->path, (unsigned)job->mode);
 	if (r == 0) {
-		cmd.arg = chmod;
 		r = control_command(c, u->wait, cmd.verb, cmd.arg, &reply);
 	}
 	if (r < 0) {
 		return r;
 	}
-	note_wishes(u, host, &cmd, &reply, 1);
+	note_wish(u, host, &cmd, &reply);
 	if (u->result.mode_error == 0) {
 		look->mode = job->mode;
 	}
