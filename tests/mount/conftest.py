@@ -29,6 +29,9 @@ MUST_RUN = os.environ.get("FTPSFS_MUST_RUN") == "1"
 
 
 def pytest_configure(config):
+    # A shell's background job ignores SIGINT, and so would every program of the tests.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "limit(seconds): time limit of the test")
     config.addinivalue_line("markers", "core: the subset that the sanitizer build runs too")
 

@@ -170,11 +170,10 @@ static void random_round(const char *dir, uint64_t seed)
 		case 5:
 			fill(&m, s, off, len);
 			break;
-		case 6:
-		case 7:
-			off = MIN(m.size, MODEL_MAX - sizeof(data));
-			/* fall through */
 		default:
+			if (x % 16 <= 7) {
+				off = MIN(m.size, MODEL_MAX - sizeof(data));
+			}
 			memset(data, (int)(x >> 8) & 0xff, len);
 			assert_int_equal(spool_write(s, data, len, off), 0);
 			model_write(&m, data, len, off);
