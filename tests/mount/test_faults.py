@@ -119,7 +119,7 @@ def test_interrupt_frees_at_once(mortal, mount, script, name):
     """A frozen server, and Ctrl-C in the program that waits for it."""
     mortal.put("big", some_bytes(128 * MIB))
     mortal.put("d/e/file", b"x")
-    m = mount(mortal, io_timeout=60, dir_ttl=0)
+    m = mount(mortal, io_timeout=20, dir_ttl=0)
     child = subprocess.Popen([sys.executable, "-c", script, str(m / name)], text=True,
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                              stderr=subprocess.DEVNULL)
