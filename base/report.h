@@ -9,7 +9,7 @@
 
 /* One sentence for a person: what happened and what to do about it. */
 struct words {
-	char text[1024];
+	char text[2048];
 };
 
 /* Replaces what w holds. w may be NULL: then nobody wants to know. */

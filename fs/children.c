@@ -203,6 +203,21 @@ static void bury_locked(struct tree *t, struct node *top) REQUIRES(t->lock)
 	node_remove_locked(t, top);
 }
 
+bool children_any_local_locked(struct tree *t, struct node *n)
+{
+	struct snapshot *s = n->kind == ENTRY_DIR && n->dir ? n->dir->snap : NULL;
+
+	(void)t;
+	for (size_t i = 0; s && i < s->n; i++) {
+		struct node *c = s->children[i];
+
+		if (c && (c->flags & NODE_LOCAL) && !(c->flags & NODE_GONE)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void children_drop_locked(struct tree *t, struct node *n)
 {
 	struct snapshot *s = n->parent->dir->snap;

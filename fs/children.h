@@ -35,6 +35,10 @@ int children_of_locked(struct tree *t, struct node *n, struct dir **ret)
 int children_add_locked(struct tree *t, struct node *parent, const char *name,
 			enum entry_kind kind, struct node **ret) REQUIRES(t->lock);
 
+/* Whether n is a directory with a file that only we know of yet: the server would take it for
+ * empty. */
+bool children_any_local_locked(struct tree *t, struct node *n) REQUIRES(t->lock);
+
 /* n's name, and all below it, is gone. */
 void children_drop_locked(struct tree *t, struct node *n) REQUIRES(t->lock);
 

@@ -40,6 +40,10 @@ static const char *wrong_type(const struct option_row *row, int type)
 {
 	bool text = type == CONFIG_TYPE_STRING, number;
 
+	if (row && row->repeat) {
+		return text ? NULL : "wants text in quotes, or a list of such";
+	}
+
 	number = type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64;
 	if (row && (row->flags & ROW_BARE)) {
 		return type == CONFIG_TYPE_BOOL || text ? NULL : "wants true or false";
@@ -90,6 +94,26 @@ static int apply_text(const struct reading *rd, const config_setting_t *s,
 			   rd->words);
 }
 
+static int apply_list(const struct reading *rd, const config_setting_t *s,
+		      const struct option_row *row)
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < config_setting_length(s); i++) {
+		const char *text = config_setting_get_string_elem(s, i);
+
+		if (!text) {
+			char why[256];
+
+			snprintf(why, sizeof(why), "%s wants a list of texts in quotes",
+				 row->name);
+			return refuse(rd, s, why);
+		}
+		r = apply_text(rd, s, row, text);
+	}
+	return r;
+}
+
 static int apply(const struct reading *rd, const config_setting_t *s)
 {
 	const char *name = config_setting_name(s), *wrong, *text = "";
@@ -97,6 +121,10 @@ static int apply(const struct reading *rd, const config_setting_t *s)
 	int type = config_setting_type(s);
 	char number[32];
 
+	if (row && row->repeat &&
+	    (config_setting_is_array(s) || config_setting_is_list(s))) {
+		return apply_list(rd, s, row);
+	}
 	/* An unknown name is worse than its type: options_set() has the words for it. */
 	if (row || option_is_fuse(name, strlen(name), false) ||
 	    option_is_fuse(name, strlen(name), true)) {

@@ -257,9 +257,11 @@ static int stat_locked(struct mount *m, struct node *parent, const char *name,
 	if (children_of_locked(&m->tree, parent, &d) < 0) {
 		return -ENOENT;
 	}
-	if (r == 0 && may_be_link(&st.entry) &&
+	/* SIZE and CWD look through links, and tell no mode: a name that is new to us is taken
+	 * from a listing. */
+	if (r == 0 && (may_be_link(&st.entry) || !remote_has_stat(m->remote)) &&
 	    !node_find_locked(&m->tree, parent, name)) {
-		r = ensure_locked(m, parent, MAX(m->opt->dir_ttl, (int64_t)1000), w);
+		r = ensure_locked(m, parent, MAX(m->opt->dir_ttl, (int64_t)1), w);
 		*ret = r == 0 ? node_find_locked(&m->tree, parent, name) : NULL;
 		return r < 0 ? r : *ret ? 0 : -ENOENT;
 	}
@@ -330,7 +332,7 @@ static int lookup_locked(struct mount *m, struct node *parent, const char *name,
 		}
 		r = stat_locked(m, parent, name, w, ret);
 		if (r != -EAGAIN) {
-			*ret_absent_ms = m->opt->neg_ttl;
+			*ret_absent_ms = MIN(m->opt->neg_ttl, m->opt->dir_ttl);
 			return r;
 		}
 	}

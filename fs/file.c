@@ -38,6 +38,12 @@ int file_own_locked(struct file *f, const struct wait *w)
 	return 0;
 }
 
+/* What the server has does not matter now. */
+static bool file_is_ours_locked(struct file *f) REQUIRES(f->lock)
+{
+	return f->busy || f->detached || (f->spool && spool_is_modified(f->spool));
+}
+
 /* ---- handles ---- */
 
 static struct file *file_new(struct mount *m, struct node *n)
@@ -207,37 +213,6 @@ void file_close(struct file *f, const struct wait *w)
 	file_drop(f, w);
 }
 
-/* Any open file, all of its handles now ours: no release will come for them any more. */
-static struct file *take_over(struct mount *m)
-{
-	struct file *f = NULL;
-
-	mutex_lock(&m->tree.lock);
-	for (size_t i = 0; i < m->tree.n_buckets && !f; i++) {
-		struct node *n = m->tree.buckets[i];
-
-		while (n && !(n->kind == ENTRY_FILE && n->file)) {
-			n = n->hash_next;
-		}
-		f = n ? n->file : NULL;
-	}
-	if (f) {
-		assert(f->m == m);
-		f->handles = 1;
-	}
-	mutex_unlock(&m->tree.lock);
-	return f;
-}
-
-void file_settle_all(struct mount *m)
-{
-	struct file *f;
-
-	while ((f = take_over(m))) {
-		file_drop(f, NULL);
-	}
-}
-
 void file_count_writer(struct file *f, int step)
 {
 	mutex_lock(&f->m->tree.lock);
@@ -260,14 +235,23 @@ int file_open(struct mount *m, struct node *n, int flags, const struct wait *w,
 	if (flags & O_TRUNC) {
 		r = file_own_locked(f, w);
 		if (r == 0) {
+			file_compare_locked(f); /* whether there is something to lose */
 			r = file_empty_locked(f);
 		}
 	} else {
+		/* What is in hand may be of the same second's last writer but one. */
+		if (!f->proven && !file_is_ours_locked(f)) {
+			f->seen = false;
+		}
 		file_compare_locked(f);
 	}
 	mutex_lock(&m->tree.lock);
 	keep = n->flags & NODE_CACHED;
-	n->flags |= NODE_CACHED;
+	if (node_is_proven_locked(&m->tree, n)) {
+		n->flags |= NODE_CACHED;
+	} else {
+		n->flags &= (uint8_t)~NODE_CACHED;
+	}
 	mutex_unlock(&m->tree.lock);
 	mutex_unlock(&f->lock);
 	file_reap(f);
@@ -303,6 +287,7 @@ int file_empty_locked(struct file *f)
 	int r = f->spool ? spool_truncate(f->spool, 0) : new_spool_locked(f, 0);
 
 	if (r == 0) {
+		f->only_appends = false;
 		spool_set_modified(f->spool);
 		file_touched_locked(f);
 		file_retire_locked(f);
@@ -330,13 +315,15 @@ void file_compare_locked(struct file *f)
 {
 	uint64_t size;
 	int64_t mtime;
+	bool proven;
 
-	if (f->busy || f->detached || (f->spool && spool_is_modified(f->spool))) {
+	if (file_is_ours_locked(f)) {
 		return;
 	}
 	mutex_lock(&f->m->tree.lock);
 	size = f->n->size;
 	mtime = f->n->mtime;
+	proven = node_is_proven_locked(&f->m->tree, f->n);
 	mutex_unlock(&f->m->tree.lock);
 	if (f->seen && f->seen_size == size && f->seen_mtime == mtime) {
 		return;
@@ -344,6 +331,7 @@ void file_compare_locked(struct file *f)
 	f->spool = spool_free(f->spool);
 	file_retire_locked(f);
 	f->seen = true;
+	f->proven = proven;
 	f->seen_size = size;
 	f->seen_mtime = mtime;
 }
@@ -362,6 +350,8 @@ int file_write(struct file *f, const struct wait *w, const char *data, size_t le
 		r = file_spool_locked(f);
 	}
 	if (r == 0) {
+		f->only_appends =
+			append && (f->only_appends || !spool_is_modified(f->spool));
 		r = spool_write(f->spool, data, len, append ? spool_size(f->spool) : off);
 		/* After an error a part of it may be in. */
 		if (spool_is_modified(f->spool)) {

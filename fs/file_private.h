@@ -42,12 +42,14 @@ struct file {
 		lock); /* nobody was told that it was written: no need to keep it */
 	bool no_append GUARDED_BY(
 		lock); /* an APPE failed: how much the server has is unsure */
+	bool only_appends GUARDED_BY(lock); /* what changed was written with O_APPEND */
 	int error GUARDED_BY(lock); /* of the last settle; 0 once written to again */
 	struct spool *spool GUARDED_BY(lock);
 	struct slot slots[FILE_SLOTS] GUARDED_BY(lock);
 
 	/* What the streams and a clean spool are copies of. */
 	bool seen GUARDED_BY(lock);
+	bool proven GUARDED_BY(lock); /* node_is_proven_locked() when they were made */
 	uint64_t seen_size GUARDED_BY(lock);
 	int64_t seen_mtime GUARDED_BY(lock);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Arguments, the first connection, the fork, the session loop, the end. The only file
  * that prints to a terminal. */
+#include "fs/bdi.h"
 #include "fs/dir.h"
 #include "fs/file.h"
 #include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/options.h"
+#include "fs/probe.h"
 #include "fs/secret.h"
 #include "tls/trust.h"
 
@@ -23,6 +25,7 @@ enum {
 	THREADS_MAX =
 		64, /* with libfuse's 10, a dozen stuck reads freeze stat for seconds */
 	WRITE_MAX = 1024 * 1024,
+	KERNEL_READAHEAD_KIB = 1024,
 };
 
 /* Everything that lives as long as the mount, torn down in reverse by program_finish().
@@ -120,7 +123,7 @@ static void hear_hangups(struct program *p)
 
 static int start_log(struct program *p)
 {
-	bool stays = p->opt.foreground || p->opt.debug;
+	bool stays = p->opt.foreground || p->opt.debug || p->opt.probe;
 	enum log_mode mode = p->opt.logfile	       ? LOG_TO_FILE
 			     : stays && !p->opt.syslog ? LOG_TO_STDERR
 						       : LOG_TO_SYSLOG;
@@ -157,6 +160,7 @@ static int start_remote(struct program *p)
 		return complain(&p->words, EXIT_MOUNT);
 	}
 	options_trust(&p->opt, &config);
+	config.hook = p->mount.hook;
 	if (p->opt.tls != TLS_NONE && trust_new(&config, &p->trust, &p->words) < 0) {
 		return complain(&p->words, EXIT_USAGE);
 	}
@@ -216,11 +220,14 @@ static int serve(struct program *p)
 		return complain(&p->words, EXIT_SYSTEM);
 	}
 	secret_relock(p->opt.password);
+	secret_relock(p->opt.key_password);
+	secret_relock(p->opt.proxy_password);
 	hear_hangups(p);
 	r = remote_start(p->mount.remote);
 	if (r == 0) {
 		hook_printf(p->mount.hook, LEVEL_INFO, "%s mounted on %s", p->opt.source,
 			    p->opt.mountpoint);
+		(void)bdi_set_readahead(p->opt.mountpoint, KERNEL_READAHEAD_KIB);
 		r = session_loop(p);
 		hook_printf(p->mount.hook, LEVEL_INFO, "%s unmounted", p->opt.mountpoint);
 	}
@@ -258,6 +265,42 @@ static void program_finish(struct program *p)
 	options_finish(&p->opt);
 }
 
+/* ---- --probe ---- */
+
+/* The options' trust, and one that offers a single TLS version: "1.2", "1.3", or NULL for
+ * what the options say. */
+static int make_trust(struct program *p, const char *version, struct trust **ret)
+{
+	struct trust_config config = { 0 };
+
+	options_trust(&p->opt, &config);
+	config.hook = p->mount.hook;
+	if (version) {
+		config.tls_min = config.tls_max = version;
+		config.priority = NULL;
+	}
+	return trust_new(&config, ret, &p->words);
+}
+
+static int run_probe(struct program *p)
+{
+	_cleanup_(trust_freep) struct trust *tls12 = NULL, *tls13 = NULL;
+	struct probe_trusts trusts;
+	bool logs = p->opt.logfile || p->opt.syslog ||
+		    options_rank(&p->opt, "loglevel") != RANK_BUILTIN;
+
+	if (secret_find(&p->opt, isatty(STDIN_FILENO) || isatty(STDERR_FILENO),
+			&p->words) < 0) {
+		return complain(&p->words, EXIT_USAGE);
+	}
+	if (make_trust(p, NULL, &p->trust) < 0 || make_trust(p, "1.2", &tls12) < 0 ||
+	    make_trust(p, "1.3", &tls13) < 0) {
+		return complain(&p->words, EXIT_USAGE);
+	}
+	trusts = (struct probe_trusts){ p->trust, tls12, tls13 };
+	return probe_run(&p->opt, &trusts, logs ? p->mount.hook : NULL);
+}
+
 static int run(struct program *p)
 {
 	struct fuse_lowlevel_ops ops;
@@ -266,6 +309,9 @@ static int run(struct program *p)
 	fill_ops(&ops);
 	if (r == 0) {
 		harden();
+		if (p->opt.probe) {
+			return run_probe(p);
+		}
 		r = start_remote(p);
 	}
 	if (r == 0) {

@@ -16,6 +16,7 @@ enum {
 	ROOT_INO = 1, /* FUSE_ROOT_ID */
 	BUCKETS_MIN = 256,
 	DAY = 24 * 60 * 60,
+	PROOF_MS = 1100, /* the second that servers tell, and a little */
 };
 
 static inline uint64_t rotate(uint64_t x, unsigned by)
@@ -228,6 +229,7 @@ struct node *node_new_locked(struct tree *t, struct node *parent, const char *na
 		return NULL;
 	}
 	n->number = t->next_number++;
+	n->seen_at = now_ms();
 	n->parent = parent;
 	node_ref_locked(t, parent);
 	if (t->n_nodes >= t->n_buckets) {
@@ -359,6 +361,7 @@ void node_update_locked(struct tree *t, struct node *n, const struct entry *e,
 		/* Somebody else wrote it: the kernel's pages are of the old file. */
 		if (!same_size || n->mtime != mtime) {
 			n->flags &= (uint8_t)~NODE_CACHED;
+			n->seen_at = now;
 		}
 	}
 	if (e->flags & ENTRY_HAS_MODE) {
@@ -370,6 +373,12 @@ void node_update_locked(struct tree *t, struct node *n, const struct entry *e,
 	}
 	update_target(n, e->target);
 	n->checked = now;
+}
+
+bool node_is_proven_locked(struct tree *t, const struct node *n)
+{
+	(void)t;
+	return n->checked >= n->seen_at + PROOF_MS || n->mtime < time(NULL) - DAY;
 }
 
 void node_ref(struct tree *t, struct node *n)

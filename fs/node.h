@@ -49,6 +49,7 @@ struct node {
 	uint64_t nlookup; /* the kernel's references */
 	uint64_t size;
 	int64_t mtime; /* seconds UTC */
+	int64_t seen_at; /* now_ms() when this pair of size and mtime was first seen */
 	int64_t checked; /* now_ms() when the attributes were last known true; INT64_MIN:
 			    never */
 	uint32_t refs; /* everybody else's: hashed-ness, snapshots, handles, children */
@@ -103,6 +104,11 @@ int node_move_locked(struct tree *t, struct node *n, struct node *parent,
  * minute, or same day when the row has no clock time) while the size is the same. */
 void node_update_locked(struct tree *t, struct node *n, const struct entry *e,
 			int64_t now) REQUIRES(t->lock);
+
+/* Whether equal size and mtime prove that the content is the same. Servers tell seconds:
+ * somebody may write twice within one, with the same size, and only a look after that second
+ * shows that nobody did. Old files need no second look: a write would have made them young. */
+bool node_is_proven_locked(struct tree *t, const struct node *n) REQUIRES(t->lock);
 
 void node_ref(struct tree *t, struct node *n) EXCLUDES(t->lock);
 void node_unref(struct tree *t, struct node *n) EXCLUDES(t->lock);

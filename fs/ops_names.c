@@ -3,6 +3,7 @@
 #include "fs/ops_tree.h"
 
 #include "fs/attr.h"
+#include "fs/children.h"
 #include "fs/dir.h"
 #include "fs/file.h"
 #include "fs/options.h"
@@ -234,8 +235,11 @@ static int remove_node(struct mount *m, struct node *n, bool dir, const struct w
 	}
 	mutex_lock(&m->tree.lock);
 	local = n->flags & NODE_LOCAL;
+	if (children_any_local_locked(&m->tree, n)) {
+		r = -ENOTEMPTY;
+	}
 	mutex_unlock(&m->tree.lock);
-	if (!local) {
+	if (r == 0 && !local) {
 		r = dir_path(m, n, w, &path);
 		if (r == 0) {
 			r = dir ? remote_rmdir(m->remote, w, path)
@@ -336,6 +340,11 @@ static int rename_node(struct mount *m, struct node *n, struct node *target,
 	if (r == 0 && replaces) {
 		r = file_detach(m, target, w);
 	}
+	mutex_lock(&m->tree.lock);
+	if (r == 0 && target && children_any_local_locked(&m->tree, target)) {
+		r = -ENOTEMPTY;
+	}
+	mutex_unlock(&m->tree.lock);
 	if (r < 0) {
 		return r;
 	}

@@ -72,13 +72,15 @@ static void reply_attr(fuse_req_t req, struct mount *m, struct node *n)
 	fuse_reply_attr(req, &st, (double)left / 1000);
 }
 
-/* An unlinked file that is still open keeps the attributes it had. */
+/* An unlinked file that is still open, or a directory that somebody still stands in, keeps the
+ * attributes it had. */
 static bool outlives_its_name(struct mount *m, const struct node *n)
 {
 	bool outlives;
 
 	mutex_lock(&m->tree.lock);
-	outlives = (n->flags & NODE_GONE) && n->kind == ENTRY_FILE && n->file;
+	outlives = (n->flags & NODE_GONE) &&
+		   (n->kind == ENTRY_DIR || (n->kind == ENTRY_FILE && n->file));
 	mutex_unlock(&m->tree.lock);
 	return outlives;
 }

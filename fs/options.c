@@ -21,6 +21,10 @@
 
 static const char *const tls_words[] = { "explicit", "implicit", "none", NULL };
 static const char *const prot_words[] = { "P", "C", NULL };
+static const char *const ccc_words[] = { "no", "yes", "require", NULL };
+static const char *const mode_words[] = { "passive", "active", "auto", NULL };
+static const char *const source_words[] = { "any", "default", NULL };
+static const char *const upload_words[] = { "auto", "inplace", "atomic", NULL };
 static const char *const version_words[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const auto_words[] = { "auto", "yes", "no", NULL };
 static const char *const reuse_words[] = { "yes", "require", "no", NULL };
@@ -45,9 +49,24 @@ static const struct option_row options_table[] = {
  .help = "control port"},
 {"prot", NULL, CHOICE(enum prot_mode, prot, prot_words), G, .metavar = "P|C", .def = "P",
  .help = "data connections: private or in clear"},
+{"ccc", NULL, CHOICE(enum ccc_mode, ccc, ccc_words), G, .metavar = "no|yes|require",
+ .def = "no",
+ .help = "clear the control channel after login, for firewalls"},
 {"cacert", NULL, STRING(cacert), G, .metavar = "FILE", .def = "(system store)",
  .flags = ROW_PATH,
  .help = "certificates to trust, PEM"},
+{"capath", NULL, STRING(capath), G, .metavar = "DIR", .flags = ROW_PATH,
+ .help = "directory of such files"},
+{"crl", NULL, STRING(crl), G, .metavar = "FILE", .flags = ROW_PATH,
+ .help = "revoked certificates, PEM"},
+{"cert", NULL, STRING(cert), G, .metavar = "FILE|URI", .flags = ROW_PATH,
+ .help = "client certificate: PEM file or PKCS#11 URI"},
+{"key", NULL, STRING(key), G, .metavar = "FILE|URI", .flags = ROW_PATH,
+ .help = "its key; default: in the same file"},
+{"pin", NULL, STRING(pin), G, .metavar = "sha256:BASE64[;...]", .repeat = ';',
+ .help = "the server's public key; replaces the CA check"},
+{"tofu", NULL, STRING(tofu), G, .metavar = "FILE", .implied = "", .flags = ROW_PATH,
+ .help = "trust on first use, known hosts file"},
 {"tls_hostname", NULL, STRING(tls_hostname), G, .metavar = "NAME", .def = "(host)",
  .help = "name to verify and to send as SNI"},
 {"tls_min", NULL, CHOICE(unsigned, tls_min, version_words), G, .metavar = "VERSION",
@@ -69,9 +88,36 @@ static const struct option_row options_table[] = {
  .help = "do not verify the name in it"},
 #undef G
 #define G .group = "Connections"
+{"mode", NULL, CHOICE(enum data_mode, mode, mode_words), G,
+ .metavar = "passive|active|auto", .def = "passive",
+ .help = "who opens data connections"},
+{"passive", NULL, CHOICE(enum data_mode, mode, mode_words), G, .implied = "passive",
+ .flags = ROW_BARE | ROW_ALONE,
+ .help = "mode=passive"},
+{"active", NULL, CHOICE(enum data_mode, mode, mode_words), G, .implied = "active",
+ .flags = ROW_BARE | ROW_ALONE,
+ .help = "mode=active"},
 {"epsv", NULL, CHOICE(enum tristate, epsv, auto_words), G, .metavar = "auto|yes|no",
  .def = "auto",
  .help = "EPSV, and PASV where that fails; one of them only"},
+{"pasv_addr", NULL, STRING(pasv_addr), G, .metavar = "control|reply|ADDRESS",
+ .def = "control",
+ .help = "where passive data connections go"},
+{"pasv_ports", NULL, STRING(pasv_ports), G, .metavar = "LO-HI",
+ .help = "server ports that the firewall lets through"},
+{"data_source_ports", NULL, STRING(data_source_ports), G, .metavar = "LO-HI",
+ .help = "local ports of passive data connections"},
+{"active_ports", NULL, STRING(active_ports), G, .metavar = "LO-HI",
+ .help = "local ports to listen on"},
+{"active_addr", NULL, STRING(active_addr), G, .metavar = "ADDRESS",
+ .help = "address to advertise for active mode"},
+{"active_source_port", NULL, CHOICE(enum active_source, active_source_port, source_words), G,
+ .metavar = "any|default", .def = "any",
+ .help = "default: only from the server's port 20 or 989"},
+{"bind", NULL, STRING(bind), G, .metavar = "ADDRESS",
+ .help = "local address"},
+{"proxy", NULL, STRING(proxy), G, .metavar = "URL",
+ .help = "socks5h://[user@]host:port or http://..."},
 {"ipv4", NULL, CHOICE(enum ip_family, family, family_words), G, .def = "any",
  .implied = "ipv4", .flags = ROW_BARE | ROW_ALONE,
  .help = "IPv4 only"},
@@ -116,6 +162,10 @@ static const struct option_row options_table[] = {
  .help = "anonymous login"},
 {"account", NULL, STRING(account), G, .metavar = "TEXT",
  .help = "for servers that ask for ACCT"},
+{"ftp_host", NULL, STRING(ftp_host), G, .metavar = "NAME",
+ .help = "virtual host (HOST)"},
+{"quote", NULL, STRING(quote), G, .metavar = "COMMAND", .repeat = '\n',
+ .help = "sent after login on every connection"},
 #undef G
 #define G .group = "Names and metadata"
 {"list", NULL, CHOICE(enum list_mode, list, list_words), G, .metavar = "auto|mlsd|list",
@@ -165,6 +215,9 @@ static const struct option_row options_table[] = {
  .help = "all windows together"},
 {"streams", NULL, UINT(streams), G, .metavar = "N", .def = "2", .min = 1, .max = 16,
  .help = "downloads at once per file"},
+{"upload", NULL, CHOICE(enum upload_mode, upload, upload_words), G,
+ .metavar = "auto|inplace|atomic", .def = "auto",
+ .help = "how a file takes the place of an old one"},
 {"spool_dir", NULL, STRING(spool_dir), G, .metavar = "DIR", .def = "/var/tmp",
  .flags = ROW_PATH,
  .help = "local files being written"},
@@ -301,6 +354,25 @@ static int row_implied(const struct option_row *row, const char **text, struct w
 	return 0;
 }
 
+/* quote=A,quote=B is both; one of a higher rank alone. */
+static int row_join(const struct options *o, const struct option_row *row,
+		    enum option_rank rank, union option_value *value)
+{
+	const struct option_origin *set = &o->set[option_index(row)];
+	char *old, *both;
+
+	memcpy(&old, (const char *)o + row->offset, sizeof(old));
+	if (!row->repeat || !old || set->rank != rank || rank == RANK_BUILTIN) {
+		return 0;
+	}
+	if (asprintf(&both, "%s%c%s", old, row->repeat, value->s) < 0) {
+		return -ENOMEM;
+	}
+	free(value->s);
+	value->s = both;
+	return 0;
+}
+
 static int row_set(struct options *o, const struct option_row *row, const char *text,
 		   enum option_rank rank, const char *origin, struct words *why)
 {
@@ -321,7 +393,8 @@ static int row_set(struct options *o, const struct option_row *row, const char *
 	if (r < 0) {
 		return r;
 	}
-	copy = rank < set->rank ? NULL : strdup(origin);
+	r = row->kind == KIND_STRING ? row_join(o, row, rank, &value) : 0;
+	copy = r < 0 || rank < set->rank ? NULL : strdup(origin);
 	if (!copy) {
 		if (row->kind == KIND_STRING) {
 			value_release(row, value.s);
@@ -436,6 +509,8 @@ void options_finish(struct options *o)
 		row_store(o, &options_table[i], &none);
 		free(o->set[i].text);
 	}
+	secret_free(o->key_password);
+	secret_free(o->proxy_password);
 	free(o->source);
 	free(o->host);
 	free(o->dir);

@@ -31,6 +31,8 @@ enum option_rank {
 
 enum prot_mode { PROT_PRIVATE, PROT_CLEAR };
 enum page_cache { CACHE_AUTO, CACHE_KERNEL, CACHE_DIRECT };
+enum upload_mode { UPLOAD_AUTO, UPLOAD_INPLACE, UPLOAD_ATOMIC };
+enum active_source { SOURCE_ANY, SOURCE_DEFAULT };
 enum ip_family { IP_ANY, IP_V4, IP_V6 };
 
 struct option_row;
@@ -53,13 +55,27 @@ struct options {
 	enum tls_mode tls;
 	unsigned port; /* never 0 after options_parse() */
 	enum prot_mode prot;
-	char *cacert, *tls_hostname, *tls_priority;
+	enum ccc_mode ccc;
+	char *cacert, *capath, *crl; /* none: system store */
+	char *cert, *key; /* files or PKCS#11 URIs */
+	char *key_password; /* secret memory; from the credentials file */
+	char *pin; /* "sha256:BASE64", separated by ; */
+	char *tofu; /* known hosts file; "": the usual one */
+	char *tls_hostname, *tls_priority;
 	unsigned tls_min, tls_max; /* 0..3: TLS 1.0..1.3 */
 	enum tristate session_reuse; /* as struct server means it */
 	bool insecure_no_verify_peer, insecure_no_verify_hostname;
 
 	/* connections */
+	enum data_mode mode;
 	enum tristate epsv, pipelining;
+	char *pasv_addr; /* "control", "reply" or an address */
+	char *pasv_ports, *data_source_ports, *active_ports; /* "LO-HI", checked */
+	char *active_addr;
+	enum active_source active_source_port;
+	char *bind; /* local address */
+	char *proxy; /* URL without secrets */
+	char *proxy_password; /* secret memory; from the credentials file */
 	enum ip_family family;
 	int64_t connect_timeout, io_timeout, keepalive, idle_timeout; /* ms */
 	unsigned max_conns, retry;
@@ -72,6 +88,8 @@ struct options {
 	char *credentials, *askpass;
 	char *netrc; /* "": ~/.netrc */
 	bool password_stdin, anonymous;
+	char *ftp_host; /* for HOST */
+	char *quote; /* commands after login, a line each */
 	bool password_exposed; /* stood in -o or the URL: worth a warning */
 
 	/* names and metadata */
@@ -87,6 +105,7 @@ struct options {
 	enum page_cache page_cache;
 	uint64_t readahead, read_budget;
 	unsigned streams;
+	enum upload_mode upload;
 	char *spool_dir;
 	bool ro, nodelete;
 
@@ -103,6 +122,7 @@ struct options {
 	char *config_file;
 	bool foreground, debug, single_thread;
 	bool show_help, show_version, print_config, print_options;
+	bool probe, json;
 	struct fuse_args fuse; /* for fuse_session_new(): argv[0], "-o", options */
 
 	/* private */

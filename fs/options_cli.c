@@ -72,6 +72,8 @@ enum key {
 	KEY_VERSION,
 	KEY_PRINT_CONFIG,
 	KEY_PRINT_OPTIONS,
+	KEY_PROBE,
+	KEY_JSON,
 };
 
 static const struct fuse_opt cli_keys[] = {
@@ -90,6 +92,8 @@ static const struct fuse_opt cli_keys[] = {
 	FUSE_OPT_KEY("--version", KEY_VERSION),
 	FUSE_OPT_KEY("--print-config", KEY_PRINT_CONFIG),
 	FUSE_OPT_KEY("--print-options", KEY_PRINT_OPTIONS),
+	FUSE_OPT_KEY("--probe", KEY_PROBE),
+	FUSE_OPT_KEY("--json", KEY_JSON),
 	FUSE_OPT_END,
 };
 
@@ -116,8 +120,9 @@ static int cli_nonopt(struct cli *c, const char *arg)
 
 static int cli_word(struct cli *c, const char *arg)
 {
-	static const char *const longs[] = { "--help", "--version", "--print-config",
-					     "--print-options" };
+	static const char *const longs[] = { "--help",	       "--version",
+					     "--print-config", "--print-options",
+					     "--probe",	       "--json" };
 	_cleanup_free_ char *name = NULL;
 	const char *equals = strchr(arg, '='), *near;
 	const struct option_row *row;
@@ -178,6 +183,12 @@ static int cli_key(struct cli *c, int key, const char *arg)
 		break;
 	case KEY_PRINT_OPTIONS:
 		o->print_options = true;
+		break;
+	case KEY_PROBE:
+		o->probe = true;
+		break;
+	case KEY_JSON:
+		o->json = true;
 		break;
 	default:
 		break;
@@ -280,6 +291,34 @@ static int scan_secrets(struct options *o, int argc, char **argv, struct words *
 	return r;
 }
 
+/* For --probe "host" and "host:port" are enough; the rest is a source as always. */
+static int probe_source(struct options *o, char *text, struct words *words)
+{
+	_cleanup_free_ char *longer = NULL;
+	char *close = strrchr(text, ']'), *colon = strchr(close ? close : text, ':');
+	int r;
+
+	if (strstr(text, "://") || strchr(text, '/')) {
+		return source_parse(o, text, words);
+	}
+	if (!colon) {
+		r = asprintf(&longer, "%s:", text);
+	} else if (colon[1] && strspn(colon + 1, "0123456789") == strlen(colon + 1)) {
+		r = options_set(o, "port", colon + 1, RANK_SOURCE, "source", words);
+		if (r < 0) {
+			return r;
+		}
+		r = asprintf(&longer, "%.*s", (int)(colon + 1 - text), text);
+	} else {
+		return source_parse(o, text, words);
+	}
+	if (r < 0) {
+		longer = NULL;
+		return -ENOMEM;
+	}
+	return source_parse(o, longer, words);
+}
+
 static int parse_arguments(struct cli *c, int argc, char **argv)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
@@ -296,7 +335,8 @@ static int parse_arguments(struct cli *c, int argc, char **argv)
 	}
 	for (int i = 1; c->source && i < argc; i++) {
 		if (argv[i] == c->source) {
-			return source_parse(c->o, argv[i], c->words);
+			return c->o->probe ? probe_source(c->o, argv[i], c->words)
+					   : source_parse(c->o, argv[i], c->words);
 		}
 	}
 	return 0;
@@ -357,6 +397,28 @@ static int fill_fuse_args(struct options *o, const char *program)
 	return 0;
 }
 
+/* What goes with --probe and what does not. */
+static int check_arguments(const struct cli *c, struct words *words)
+{
+	const struct options *o = c->o;
+
+	if (o->json && !o->probe) {
+		words_set(words, "--json goes with --probe");
+		return -EINVAL;
+	}
+	if (o->probe && !o->host) {
+		words_set(words, "no server given: ftpsfs --probe [user@]host[:port] "
+				 "[-o option,...] [--json]");
+		return -EINVAL;
+	}
+	if (o->probe && c->mountpoint) {
+		words_set(words, "--probe mounts nothing: '%s' is one argument too many",
+			  c->mountpoint);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int parse(struct options *o, int argc, char **argv, const char *etc_file,
 		 const char *user_file, struct words *words)
 {
@@ -366,7 +428,11 @@ static int parse(struct options *o, int argc, char **argv, const char *etc_file,
 	if (r < 0 || o->show_help || o->show_version || o->print_options) {
 		return r;
 	}
-	if (!o->print_config && (!o->host || !c.mountpoint)) {
+	r = check_arguments(&c, words);
+	if (r < 0) {
+		return r;
+	}
+	if (!o->print_config && !o->probe && (!o->host || !c.mountpoint)) {
 		words_set(words,
 			  "no %s given: ftpsfs [user@]host:[path] MOUNTPOINT [-o "
 			  "option,...]",

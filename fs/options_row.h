@@ -37,6 +37,8 @@ struct option_row {
 	unsigned flags;
 	const char *const *choices;
 	uint64_t min, max; /* numbers; max 0: no limit */
+	char repeat; /* strings: what joins the values of a row that is given several times
+			with the same rank; 0: the last word wins */
 };
 
 const struct option_row *option_rows(size_t *ret_n);

@@ -23,6 +23,11 @@ static void derive(struct options *o)
 		o->tls = TLS_IMPLICIT;
 	}
 	o->port = options_port(o);
+	/* Under TLS 1.3 a close_notify ends one direction only: where the clear text begins
+	 * is then less clear than under 1.2. */
+	if (o->ccc != CCC_NO && options_rank(o, "tls_max") == RANK_BUILTIN) {
+		o->tls_max = MIN(o->tls_max, MAX(o->tls_min, 2u));
+	}
 	if (options_rank(o, "fmask") == RANK_BUILTIN) {
 		o->fmask = o->umask;
 	}
@@ -31,13 +36,39 @@ static void derive(struct options *o)
 	}
 }
 
+static bool ports_ok(const char *name, const char *text, struct words *words)
+{
+	struct port_range range;
+
+	if (text && port_range_parse(text, &range) < 0) {
+		words_set(words, "%s=%s: not a range of ports such as 50000-50100", name,
+			  text);
+		return false;
+	}
+	return true;
+}
+
 int options_check(struct options *o, struct words *words)
 {
 	enum option_rank anonymous = options_rank(o, "anonymous");
+	struct server server;
 
 	derive(o);
 	if (o->tls_min > o->tls_max) {
 		words_set(words, "tls_min is above tls_max: no TLS version is left");
+		return -EINVAL;
+	}
+	if (!ports_ok("pasv_ports", o->pasv_ports, words) ||
+	    !ports_ok("data_source_ports", o->data_source_ports, words) ||
+	    !ports_ok("active_ports", o->active_ports, words)) {
+		return -EINVAL;
+	}
+	if (o->pin && o->tofu && options_rank(o, "pin") == options_rank(o, "tofu")) {
+		words_set(words, "pin and tofu contradict each other: give one");
+		return -EINVAL;
+	}
+	options_server(o, &server);
+	if (server_check(&server, words) < 0) {
 		return -EINVAL;
 	}
 	if (o->read_budget < o->readahead) {
@@ -61,6 +92,14 @@ int options_check(struct options *o, struct words *words)
 	return 0;
 }
 
+/* options_check() has seen that it parses. */
+static void set_ports(const char *text, struct port_range *ret)
+{
+	if (text) {
+		(void)port_range_parse(text, ret);
+	}
+}
+
 void options_server(const struct options *o, struct server *ret)
 {
 	static const int families[] = { AF_UNSPEC, AF_INET, AF_INET6 };
@@ -76,7 +115,17 @@ void options_server(const struct options *o, struct server *ret)
 		.password = o->password,
 		.account = o->account,
 		.dir = o->dir,
+		.ftp_host = o->ftp_host,
+		.quote = o->quote,
+		.ccc = o->ccc,
+		.mode = o->mode,
 		.epsv = o->epsv,
+		.pasv_addr = o->pasv_addr,
+		.active_addr = o->active_addr,
+		.active_source_default = o->active_source_port == SOURCE_DEFAULT,
+		.bind = o->bind,
+		.proxy = o->proxy,
+		.proxy_password = o->proxy_password,
 		.pipelining = o->pipelining,
 		.list = o->list,
 		.connect_timeout = o->connect_timeout,
@@ -86,6 +135,17 @@ void options_server(const struct options *o, struct server *ret)
 		.max_conns = o->max_conns,
 		.retry = o->retry,
 	};
+	set_ports(o->pasv_ports, &ret->pasv_ports);
+	set_ports(o->data_source_ports, &ret->data_source_ports);
+	set_ports(o->active_ports, &ret->active_ports);
+}
+
+/* Rows of files are made absolute: a token's URI is none. */
+static const char *file_or_uri(const char *path)
+{
+	const char *uri = path ? strstr(path, "/pkcs11:") : NULL;
+
+	return uri ? uri + 1 : path;
 }
 
 void options_trust(const struct options *o, struct trust_config *ret)
@@ -94,6 +154,11 @@ void options_trust(const struct options *o, struct trust_config *ret)
 
 	*ret = (struct trust_config){
 		.cacert = o->cacert,
+		.capath = o->capath,
+		.crl = o->crl,
+		.cert = file_or_uri(o->cert),
+		.key = file_or_uri(o->key),
+		.key_password = o->key_password,
 		.tls_hostname = o->tls_hostname,
 		.tls_min = versions[o->tls_min],
 		.tls_max = versions[o->tls_max],
@@ -101,6 +166,13 @@ void options_trust(const struct options *o, struct trust_config *ret)
 		.insecure_no_verify_peer = o->insecure_no_verify_peer,
 		.insecure_no_verify_hostname = o->insecure_no_verify_hostname,
 	};
+	/* Given with the same rank they were refused; else the nearer one counts. */
+	if (!o->tofu || options_rank(o, "pin") > options_rank(o, "tofu")) {
+		ret->pin = o->pin;
+	} else {
+		ret->tofu = o->tofu;
+	}
+	snprintf(ret->service, sizeof(ret->service), "%hu", (uint16_t)options_port(o));
 }
 
 void options_warn(const struct options *o, const struct log_hook *hook)
@@ -113,11 +185,11 @@ void options_warn(const struct options *o, const struct log_hook *hook)
 		  "tls=none: password, names and data travel in clear" },
 		{ o->tls != TLS_NONE && o->prot == PROT_CLEAR,
 		  "prot=C: names of listings and data of files travel in clear" },
-		{ o->tls != TLS_NONE && o->insecure_no_verify_peer,
+		{ o->tls != TLS_NONE && o->insecure_no_verify_peer && !o->pin && !o->tofu,
 		  "insecure_no_verify_peer: the certificate is not verified, anybody in "
 		  "between can read the password and the data" },
 		{ o->tls != TLS_NONE && o->insecure_no_verify_hostname &&
-			  !o->insecure_no_verify_peer,
+			  !o->insecure_no_verify_peer && !o->pin && !o->tofu,
 		  "insecure_no_verify_hostname: any server with a trusted certificate is "
 		  "taken for this one" },
 		{ o->tls != TLS_NONE && !o->tls_priority && o->tls_min < 2,
@@ -159,8 +231,9 @@ void options_help(FILE *f)
 
 	fputs("usage: ftpsfs [user@]host:[path] MOUNTPOINT [-o option,...]\n"
 	      "       ftpsfs ftps://[user@]host[:port]/path MOUNTPOINT     implicit TLS\n"
-	      "       ftpsfs ftpes://[user@]host[:port]/path MOUNTPOINT    explicit "
-	      "TLS\n\n"
+	      "       ftpsfs ftpes://[user@]host[:port]/path MOUNTPOINT    explicit TLS\n"
+	      "       ftpsfs --probe [user@]host[:port] [-o ...] [--json]  what the way "
+	      "allows\n\n"
 	      "  -p PORT  -F CONFIG  -f foreground  -d debug  -s single-threaded\n"
 	      "  -h, --help  -V, --version  --print-config  --print-options\n",
 	      f);

@@ -254,6 +254,10 @@ void option_value_format(const struct option_row *row, const struct options *o, 
 			snprintf(ret, size, "***");
 		} else {
 			snprintf(ret, size, "%s", value.s ? value.s : "");
+			/* Several commands on one line of --print-config. */
+			for (char *p = ret; row->repeat && *p; p++) {
+				*p = *p == '\n' ? ';' : *p;
+			}
 		}
 		break;
 	case KIND_UINT:

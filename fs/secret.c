@@ -177,6 +177,22 @@ static int take_login(struct options *o, const struct login *login)
 	return r;
 }
 
+static int take_secret(char **field, const char *text)
+{
+	if (!text || *field) {
+		return 0;
+	}
+	*field = secret_dup(text, strlen(text));
+	return *field ? 0 : -ENOMEM;
+}
+
+/* Of the client key and the proxy: nothing else tells them. */
+static bool wants_more(const struct options *o)
+{
+	return (o->proxy && !o->proxy_password) ||
+	       ((o->cert || o->key) && !o->key_password);
+}
+
 static int from_credentials(struct options *o, struct words *words)
 {
 	_cleanup_secret_ char *text = NULL;
@@ -195,6 +211,13 @@ static int from_credentials(struct options *o, struct words *words)
 		return refuse_public(o->credentials, words);
 	}
 	secret_parse_credentials(text, &login);
+	r = take_secret(&o->key_password, login.key_password);
+	if (r == 0) {
+		r = take_secret(&o->proxy_password, login.proxy_password);
+	}
+	if (r < 0 || o->anonymous || (o->user && o->password)) {
+		return r; /* read for the others only */
+	}
 	/* Its password belongs to its user, unless the user was named closer to the
 	 * mount. */
 	if (login.user && *login.user &&
@@ -375,7 +398,9 @@ static int find_given(struct options *o, struct words *words)
 			o->password = steal(&given);
 		}
 		for (size_t i = 0; r == 0 && i < ARRAY_LEN(sources); i++) {
-			bool wanted = !o->password || (!o->user && sources[i].names_user);
+			bool wanted = !o->password ||
+				      (!o->user && sources[i].names_user) ||
+				      (i == 0 && wants_more(o));
 
 			if (wanted && (int)options_rank(o, sources[i].row) == rank) {
 				r = sources[i].find(o, words);
@@ -416,10 +441,17 @@ static int prompt_password(struct options *o, struct words *words)
 	return r;
 }
 
+static int find_anonymous(struct options *o, struct words *words)
+{
+	int r = wants_more(o) ? from_credentials(o, words) : 0;
+
+	return r < 0 ? r : set_string(&o->user, "anonymous");
+}
+
 static int find(struct options *o, bool may_prompt, struct words *words)
 {
 	static const char dummy[] = "anonymous@example.com";
-	int r = o->anonymous ? set_string(&o->user, "anonymous") : find_given(o, words);
+	int r = o->anonymous ? find_anonymous(o, words) : find_given(o, words);
 
 	if (r == 0 && !o->user) {
 		r = default_user(o);

@@ -22,11 +22,11 @@ void secret_relock(char *s);
 DEFINE_CLEANUP(char *, secret_free)
 #define _cleanup_secret_ _cleanup_(secret_freep)
 
-/* Fills o->user and o->password, and o->account where a file names one, from what o
- * says: the password given, credentials, password_stdin, askpass, netrc, the systemd
- * credential "ftpsfs.password", a prompt on the terminal. A source given with a
- * higher rank is asked before one with a lower rank. may_prompt: whether somebody sits
- * at the terminal. May block for as long as that takes.
+/* Fills o->user and o->password, and o->account, o->key_password and o->proxy_password where
+ * a credentials file names them, from what o says: the password given, credentials,
+ * password_stdin, askpass, netrc, the systemd credential "ftpsfs.password", a prompt on the
+ * terminal. A source given with a higher rank is asked before one with a lower rank.
+ * may_prompt: whether somebody sits at the terminal. May block for as long as that takes.
  *
  * 0; -EACCES with words when a file can be read by others or when no password was
  * found; -ENOENT, -EIO, -EINVAL with words for a file or program that failed; -EINTR when
@@ -37,13 +37,14 @@ int secret_find(struct options *o, bool may_prompt, struct words *words);
 
 struct login {
 	const char *user, *password, *account; /* in text; NULL: not there */
+	const char *key_password, *proxy_password;
 };
 
 /* The next line of *text, ended by NUL in place of LF or CR LF; NULL at the end. */
 char *secret_next_line(char **text);
 
-/* Credentials file as mount.cifs reads it: "username=", "password=", "account=" lines.
- * text is modified and must outlive *ret. */
+/* Credentials file as mount.cifs reads it: "username=", "password=", "account=" lines; ours
+ * are "key_password=" and "proxy_password=". text is modified and must outlive *ret. */
 void secret_parse_credentials(char *text, struct login *ret);
 
 /* The entry of a netrc file for host (and for user, unless NULL), else its "default".

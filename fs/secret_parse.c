@@ -30,9 +30,13 @@ void secret_parse_credentials(char *text, struct login *ret)
 			const char *key;
 			const char **value;
 		} keys[] = {
-			{ "username=", &ret->user },	 { "user=", &ret->user },
-			{ "password=", &ret->password }, { "pass=", &ret->password },
+			{ "username=", &ret->user },
+			{ "user=", &ret->user },
+			{ "password=", &ret->password },
+			{ "pass=", &ret->password },
 			{ "account=", &ret->account },
+			{ "key_password=", &ret->key_password },
+			{ "proxy_password=", &ret->proxy_password },
 		};
 
 		line += strspn(line, " \t");

@@ -4,7 +4,8 @@
 #include "fs/file_private.h"
 
 #include "fs/dir.h"
-#include "net/upload.h"
+#include "fs/options.h"
+#include "net/replace.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,7 +14,6 @@
 
 enum {
 	FETCH_PART = 1024 * 1024,
-	CLOSING_MS = 50, /* a close() just made has its release on the way */
 	LOST_NAMES = 1000,
 };
 
@@ -157,14 +157,21 @@ static void delivered_locked(struct file *f, const struct wishes *wishes,
 		n->flags |= NODE_HAS_MODE;
 	}
 	n->flags &= (uint8_t) ~(NODE_DIRTY | NODE_LOCAL);
-	n->checked = now_ms();
+	n->checked = n->seen_at = now_ms();
 	n->stamp = ++t->clock;
 	f->seen_size = n->size;
 	f->seen_mtime = n->mtime;
 	mutex_unlock(&t->lock);
 	f->seen = true;
+	f->proven = false;
 	f->no_append = false;
-	spool_set_clean(f->spool);
+	if (result->size == spool_size(f->spool)) {
+		spool_set_clean(f->spool);
+	} else {
+		/* Others have appended, too: ours is not the whole file. */
+		f->spool = spool_free(f->spool);
+		f->seen = false;
+	}
 	file_retire_locked(f);
 	wish_refused(f, "time", wishes->has_mtime ? result->mtime_error : 0);
 	wish_refused(f, "mode",
@@ -182,6 +189,22 @@ static void may_have_begun_locked(struct file *f, int error) REQUIRES(f->lock)
 	}
 }
 
+/* Whether the upload costs old bytes if it fails half-way. *ret_mode: the old file's, -1
+ * unknown. */
+static bool replaces_locked(struct file *f, int *ret_mode) REQUIRES(f->lock)
+{
+	const struct node *n = f->n;
+	bool replaces;
+
+	mutex_lock(&f->m->tree.lock);
+	replaces = f->m->opt->upload == UPLOAD_ATOMIC ||
+		   (f->m->opt->upload == UPLOAD_AUTO && !(n->flags & NODE_LOCAL) &&
+		    f->seen && f->seen_size > 0);
+	*ret_mode = n->flags & NODE_HAS_MODE ? n->mode : -1;
+	mutex_unlock(&f->m->tree.lock);
+	return replaces;
+}
+
 /* One upload of the spool as it is. */
 static int upload_locked(struct file *f, const struct wait *w, bool append,
 			 uint64_t append_at) REQUIRES(f->lock)
@@ -190,7 +213,8 @@ static int upload_locked(struct file *f, const struct wait *w, bool append,
 	struct wishes wishes;
 	struct upload_job job;
 	struct upload_result result;
-	int r;
+	int keep_mode = -1, r;
+	bool replaces;
 
 	if (!path) {
 		return -ENOMEM;
@@ -202,12 +226,18 @@ static int upload_locked(struct file *f, const struct wait *w, bool append,
 		.size = spool_size(f->spool),
 		.append = append,
 		.append_at = append_at,
+		.append_anywhere = f->only_appends,
 		.mtime = wishes.has_mtime ? wishes.mtime : -1,
 		.mode = wishes.has_mode ? (int)wishes.mode : -1,
 		.mode_required = wishes.mode_required,
 	};
+	replaces = !append && replaces_locked(f, &keep_mode);
 	mutex_unlock(&f->lock);
-	r = upload_run(f->m->remote, w, &job, &result);
+	if (replaces) {
+		r = upload_replace(f->m->remote, w, &job, keep_mode, &result);
+	} else {
+		r = upload_run(f->m->remote, w, &job, &result);
+	}
 	mutex_lock(&f->lock);
 	if (r < 0) {
 		may_have_begun_locked(f, r);
@@ -298,6 +328,37 @@ int file_settle_node(struct mount *m, struct node *n, const struct wait *w)
 	return r;
 }
 
+/* Any open file, all of its handles now ours: no release will come for them any more. */
+static struct file *take_over(struct mount *m)
+{
+	struct file *f = NULL;
+
+	mutex_lock(&m->tree.lock);
+	for (size_t i = 0; i < m->tree.n_buckets && !f; i++) {
+		struct node *n = m->tree.buckets[i];
+
+		while (n && !(n->kind == ENTRY_FILE && n->file)) {
+			n = n->hash_next;
+		}
+		f = n ? n->file : NULL;
+	}
+	if (f) {
+		assert(f->m == m);
+		f->handles = 1;
+	}
+	mutex_unlock(&m->tree.lock);
+	return f;
+}
+
+void file_settle_all(struct mount *m)
+{
+	struct file *f;
+
+	while ((f = take_over(m))) {
+		file_drop(f, NULL);
+	}
+}
+
 /* ---- truncating ---- */
 
 static int resize_locked(struct file *f, const struct wait *w, uint64_t size)
@@ -320,6 +381,7 @@ static int resize_locked(struct file *f, const struct wait *w, uint64_t size)
 		r = spool_truncate(f->spool, size);
 	}
 	if (r == 0) {
+		f->only_appends = false;
 		file_touched_locked(f);
 	}
 	return r;
@@ -356,90 +418,6 @@ int file_truncate(struct mount *m, struct node *n, uint64_t size, const struct w
 	mutex_unlock(&f->lock);
 	file_drop(f, w);
 	return r;
-}
-
-/* ---- unlinked while open ---- */
-
-static bool alone_locked(struct file *f) REQUIRES(f->lock)
-{
-	bool alone;
-
-	mutex_lock(&f->m->tree.lock);
-	alone = f->handles == 1;
-	mutex_unlock(&f->m->tree.lock);
-	return alone;
-}
-
-static int detach_locked(struct file *f, const struct wait *w) REQUIRES(f->lock)
-{
-	int64_t deadline = now_ms() + CLOSING_MS;
-	bool local;
-	int r;
-
-	/* Programs close and unlink in one breath: not worth a download. */
-	while (!alone_locked(f) &&
-	       cond_wait(&f->idle, &f->lock, w, MIN(now_ms() + 10, deadline)) == 0) {
-	}
-	r = file_own_locked(f, w);
-	if (r < 0 || f->detached) {
-		return r;
-	}
-	mutex_lock(&f->m->tree.lock);
-	local = f->n->flags & NODE_LOCAL;
-	mutex_unlock(&f->m->tree.lock);
-	if (alone_locked(f)) {
-		f->worthless = true;
-	} else if (!local) {
-		r = file_spool_locked(f);
-		if (r == 0) {
-			r = file_fetch_locked(f, w, 0, spool_size(f->spool));
-		}
-		if (r < 0) {
-			return r;
-		}
-	}
-	f->detached = true;
-	mutex_lock(&f->m->tree.lock);
-	f->n->flags |= NODE_DIRTY;
-	mutex_unlock(&f->m->tree.lock);
-	file_retire_locked(f);
-	file_check_locked(f);
-	return 0;
-}
-
-int file_detach(struct mount *m, struct node *n, const struct wait *w)
-{
-	struct file *f = file_pin(m, n);
-	int r;
-
-	if (!f) {
-		return 0;
-	}
-	mutex_lock(&f->lock);
-	r = detach_locked(f, w);
-	mutex_unlock(&f->lock);
-	file_reap(f);
-	file_drop(f, w);
-	return r;
-}
-
-void file_reattach(struct mount *m, struct node *n)
-{
-	struct file *f = file_pin(m, n);
-
-	if (!f) {
-		return;
-	}
-	mutex_lock(&f->lock);
-	f->detached = false;
-	f->worthless = false;
-	if (!f->spool || !spool_is_modified(f->spool)) {
-		mutex_lock(&f->m->tree.lock);
-		n->flags &= (uint8_t)~NODE_DIRTY;
-		mutex_unlock(&f->m->tree.lock);
-	}
-	mutex_unlock(&f->lock);
-	file_drop(f, NULL);
 }
 
 /* ---- times and modes ---- */

@@ -17,6 +17,7 @@ enum {
 	/* A server that answers AUTH before it is ready for TLS (ftp-srv) takes a quick
 	 * ClientHello for commands. */
 	SLOW_AUTH_MS = 250,
+	CLOSE_NOTIFY_MS = 3000, /* the server's, after CCC; some never send it */
 };
 
 struct control {
@@ -28,6 +29,7 @@ struct control {
 	size_t in_at, in_end;
 	unsigned owed;
 	bool lost, said_421;
+	bool clear; /* CCC was agreed on */
 	uint64_t sent;
 	char *home;
 	int64_t last_used;
@@ -50,8 +52,8 @@ static bool is_secret(const char *verb)
 
 static void trace_sent(struct control *c, const char *verb, const char *arg)
 {
-	hook_printf(c->server->hook, LEVEL_TRACE, "#%u > %s%s%s", c->id, verb,
-		    arg ? " " : "",
+	hook_printf(c->server->hook, LEVEL_TRACE, "#%u%s > %s%s%s", c->id,
+		    c->clear ? " in clear" : "", verb, arg ? " " : "",
 		    !arg	      ? ""
 		    : is_secret(verb) ? "****"
 				      : arg);
@@ -59,8 +61,12 @@ static void trace_sent(struct control *c, const char *verb, const char *arg)
 
 static int queue(struct control *c, const char *verb, const char *arg)
 {
-	int r = path_command(&c->out, verb, arg);
+	int r = 0;
 
+	if (c->clear && is_secret(verb)) {
+		return lose(c, -EPROTO);
+	}
+	r = path_command(&c->out, verb, arg);
 	if (r == 0) {
 		trace_sent(c, verb, arg);
 	}
@@ -112,7 +118,8 @@ static void trace_reply(struct control *c, const struct reply *reply)
 	while (line) {
 		const char *end = strchr(line, '\n');
 
-		hook_printf(c->server->hook, LEVEL_TRACE, "#%u < %.*s", c->id,
+		hook_printf(c->server->hook, LEVEL_TRACE, "#%u%s < %.*s", c->id,
+			    c->clear ? " in clear" : "",
 			    end ? (int)(end - line) : (int)strlen(line), line);
 		line = end ? end + 1 : NULL;
 	}
@@ -194,9 +201,10 @@ int control_read(struct control *c, const struct wait *w, int64_t deadline,
 }
 
 /* The final reply: 1yz before it are only remarks here. */
-static int read_final(struct control *c, const struct wait *w, struct reply *ret)
+static int read_final(struct control *c, const struct wait *w, int64_t timeout,
+		      struct reply *ret)
 {
-	int64_t deadline = now_ms() + c->server->io_timeout;
+	int64_t deadline = now_ms() + timeout;
 
 	for (int remarks = 0; remarks < CONTROL_REMARKS_MAX; remarks++) {
 		struct reply reply = { 0 };
@@ -214,12 +222,18 @@ static int read_final(struct control *c, const struct wait *w, struct reply *ret
 	return lose(c, -EPROTO);
 }
 
-int control_command(struct control *c, const struct wait *w, const char *verb,
-		    const char *arg, struct reply *ret)
+int control_command_within(struct control *c, const struct wait *w, const char *verb,
+			   const char *arg, int64_t timeout, struct reply *ret)
 {
 	int r = control_send(c, w, verb, arg);
 
-	return r < 0 ? r : read_final(c, w, ret);
+	return r < 0 ? r : read_final(c, w, timeout, ret);
+}
+
+int control_command(struct control *c, const struct wait *w, const char *verb,
+		    const char *arg, struct reply *ret)
+{
+	return control_command_within(c, w, verb, arg, c->server->io_timeout, ret);
 }
 
 int control_resync(struct control *c, const struct wait *w, int64_t deadline)
@@ -283,7 +297,8 @@ int control_batch(struct control *c, const struct wait *w, const struct command 
 		int r = flight < 0 ? flight : flush(c, w, (unsigned)flight);
 
 		for (int i = 0; r == 0 && i < flight; i++) {
-			r = read_final(c, w, &replies[done + (size_t)i]);
+			r = read_final(c, w, c->server->io_timeout,
+				       &replies[done + (size_t)i]);
 			if (r == -ETIMEDOUT && i > 0) {
 				/* It answered the first and lost the rest. */
 				c->host->no_pipeline = true;
@@ -325,43 +340,50 @@ int control_start_tls(struct control *c, const struct wait *w, struct words *wor
 		if (c->server->tls == TLS_EXPLICIT && channel_saw_refusal(c->ch)) {
 			c->host->slow_auth = true;
 		}
+		if (c->server->tls == TLS_IMPLICIT && channel_saw_greeting(c->ch)) {
+			c->host->greets_first = true;
+		}
 		return lose(c, r == -ECONNABORTED ? -ENOTCONN : r);
 	}
 	return 0;
 }
 
-static void dial_words(const struct endpoint *at, const struct server *s, int r,
-		       struct words *words)
+int control_stop_tls(struct control *c, const struct wait *w, struct words *words)
 {
-	char text[ENDPOINT_TEXT];
+	int r = -EPROTO;
 
-	endpoint_format(at, text);
-	if (r == -ECONNREFUSED) {
-		words_set(words,
-			  "%s (%s) refused the connection: does an FTPS server listen on "
-			  "port %u there?",
-			  s->host, text, s->port);
-	} else if (r == -ETIMEDOUT) {
-		words_set(words,
-			  "%s (%s) did not answer within %d s: it is down, or a firewall "
-			  "drops port %u",
-			  s->host, text, (int)(s->connect_timeout / 1000), s->port);
+	if (c->in_at != c->in_end || channel_pending(c->ch)) {
+		words_set(words, "the server sent more behind its answer to CCC");
 	} else {
-		words_set(words, "cannot connect to %s (%s): %s", s->host, text,
-			  strerror(-r));
+		r = channel_stop_tls(c->ch, w, now_ms() + CLOSE_NOTIFY_MS);
+		if (r < 0 && r != -EINTR) {
+			words_set(words,
+				  "the way back to clear text after CCC failed: %s",
+				  channel_words(c->ch)[0] ? channel_words(c->ch)
+							  : strerror(-r));
+		}
 	}
+	if (r < 0) {
+		return lose(c, r == -ECONNABORTED ? -ENOTCONN : r);
+	}
+	c->clear = true;
+	return 0;
+}
+
+bool control_is_clear(const struct control *c)
+{
+	return c->clear;
 }
 
 static int dial_and_login(const struct server *server, struct host *host,
-			  const struct endpoint *at, const struct wait *w,
+			  struct endpoints *to, const struct wait *w,
 			  struct control **ret, struct words *words)
 {
 	struct control *c;
 	struct endpoint local;
-	int fd, r = dial_connect(at, NULL, w, now_ms() + server->connect_timeout, &fd);
+	int fd, r = control_dial(server, to, w, &fd, words);
 
 	if (r < 0) {
-		dial_words(at, server, r, words);
 		return r;
 	}
 	c = calloc(1, sizeof(*c));
@@ -385,27 +407,30 @@ static int dial_and_login(const struct server *server, struct host *host,
 	return 0;
 }
 
-int control_open(const struct server *server, struct host *host,
-		 const struct endpoint *at, const struct wait *w, struct control **ret,
-		 struct words *words)
+int control_open(const struct server *server, struct host *host, struct endpoints *to,
+		 const struct wait *w, struct control **ret, struct words *words)
 {
-	bool pipelined = !host->no_pipeline && server->pipelining != TRI_NO;
-	bool quick = !host->slow_auth;
-	int r = dial_and_login(server, host, at, w, ret, words);
+	const struct {
+		_Atomic bool *learnt;
+		const char *text;
+	} lessons[] = {
+		{ &host->slow_auth, "is slow after AUTH: waiting a moment" },
+		{ &host->greets_first, "greets before implicit TLS: handshake after it" },
+		{ &host->no_pipeline, "mixes up pipelined commands: one at a time" },
+	};
+	bool known[ARRAY_LEN(lessons)];
+	int r;
 
-	if (r < 0 && r != -EINTR && quick && host->slow_auth) {
-		hook_printf(server->hook, LEVEL_INFO,
-			    "%s takes a moment between AUTH and the TLS handshake: "
-			    "waiting for it",
-			    server->host);
-		r = dial_and_login(server, host, at, w, ret, words);
+	for (size_t i = 0; i < ARRAY_LEN(lessons); i++) {
+		known[i] = *lessons[i].learnt;
 	}
-	if (r < 0 && r != -EINTR && pipelined && host->no_pipeline) {
-		hook_printf(server->hook, LEVEL_INFO,
-			    "%s does not answer pipelined commands in order: one at a "
-			    "time from now on",
-			    server->host);
-		r = dial_and_login(server, host, at, w, ret, words);
+	r = dial_and_login(server, host, to, w, ret, words);
+	for (size_t i = 0; i < ARRAY_LEN(lessons) && r < 0 && r != -EINTR; i++) {
+		if (!known[i] && *lessons[i].learnt) {
+			hook_printf(server->hook, LEVEL_INFO, "%s %s", server->host,
+				    lessons[i].text);
+			r = dial_and_login(server, host, to, w, ret, words);
+		}
 	}
 	return r;
 }

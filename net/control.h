@@ -18,7 +18,7 @@
 #include "net/server.h"
 
 struct channel;
-struct endpoint;
+struct endpoints;
 
 /* What a host was found to offer or to get wrong: filled by login from FEAT, amended by
  * use. Shared by all connections of the mount through atomics, since it is only ever a
@@ -30,10 +30,24 @@ struct host {
 	_Atomic bool mfmt, mdtm, size, site_chmod;
 	_Atomic bool mdtm_set; /* MDTM with a time stamp in front sets it (vsftpd) */
 	_Atomic bool rest, utf8, pret;
-	_Atomic bool epsv_bad; /* EPSV failed once and PASV worked (#47) */
+	/* EPSV failed once and PASV worked, or EPSV was not answered (#47). */
+	_Atomic bool epsv_bad;
+	_Atomic bool epsv_worked;
+	_Atomic bool eprt_bad; /* EPRT was refused and PORT was not */
+	_Atomic bool passive_worked, active_worked; /* mode=auto goes by them */
+	/* now_ms() up to which active mode is not tried again, and the port that the server
+	 * came from if that is why. */
+	_Atomic int64_t active_hold;
+	_Atomic unsigned active_wrong_port;
+	/* That PASV advertises another address stands in the log. */
+	_Atomic bool other_address_told;
 	_Atomic bool list_a_bad; /* LIST -a is taken for a name */
 	_Atomic bool no_pipeline;
 	_Atomic bool slow_auth; /* answers AUTH before it is ready for the handshake */
+	_Atomic bool greets_first; /* implicit TLS that begins behind a 220 in clear: z/OS
+				      (T66) */
+	_Atomic bool ccc_refused; /* and ccc=yes: stays encrypted */
+	_Atomic bool quote_told; /* what was refused of quote= stands in the log */
 	_Atomic bool reuse_demanded; /* a 425/522 spoke of session reuse */
 	_Atomic bool data_worked; /* a TLS data connection has worked once */
 	char opts_mlst[160]; /* argument of OPTS that turns on the facts we want; "": none
@@ -42,13 +56,14 @@ struct host {
 
 struct control;
 
-/* Dials `at` and logs in. words (may be NULL): one sentence on failure. Beside the errnos
- * above: -EACCES (login refused), -EUSERS (the server's connection limit: 421, or 530
- * "too many"), -EKEYREJECTED (certificate not trusted), -EPROTONOSUPPORT (no TLS there),
+/* Dials whichever of `to` answers first (dial_race(), which reorders it; left empty when
+ * none does; not looked at where server->proxy resolves) and logs in. words (may be NULL):
+ * one sentence on failure. Beside the errnos above: -EACCES (login refused), -EUSERS (the
+ * server's connection limit: 421, or 530 "too many"), -EKEYREJECTED (certificate not
+ * trusted), -EPROTONOSUPPORT (no TLS there),
  * -ECONNREFUSED and other connect errors. */
-int control_open(const struct server *server, struct host *host,
-		 const struct endpoint *at, const struct wait *w, struct control **ret,
-		 struct words *words);
+int control_open(const struct server *server, struct host *host, struct endpoints *to,
+		 const struct wait *w, struct control **ret, struct words *words);
 /* Sends QUIT without waiting for the answer (T47) unless the conversation is lost; frees.
  * NULL ok. */
 void control_close(struct control *c);
@@ -60,6 +75,9 @@ bool control_alive(const struct control *c);
  * *ret is owned by the caller. */
 int control_command(struct control *c, const struct wait *w, const char *verb,
 		    const char *arg, struct reply *ret);
+/* The same with another patience (ms) than io_timeout. */
+int control_command_within(struct control *c, const struct wait *w, const char *verb,
+			   const char *arg, int64_t timeout, struct reply *ret);
 
 /* n commands, pipelined in one TLS record where the host can, else one by one; replies[i]
  * answers cmds[i] (all must be released by the caller, also after an error: unfilled ones
@@ -103,6 +121,10 @@ bool control_said_421(const struct control *c);
  * Never blocks. */
 int control_check(struct control *c);
 
+/* After CCC: commands and replies are in clear from here on. PASS and ACCT are never sent
+ * on it any more, nothing is pipelined, data connections keep TLS. */
+bool control_is_clear(const struct control *c);
+
 struct channel *control_channel(struct control *c);
 const struct server *control_server(const struct control *c);
 struct host *control_host(const struct control *c);
@@ -110,9 +132,13 @@ const char *control_home(
 	const struct control *c); /* PWD after login, absolute, cleaned */
 int64_t control_last_used(const struct control *c); /* now_ms() of the last reply */
 
-/* Between control.c and login.c only. */
+/* Between control.c, connect.c and login.c only. */
+/* A connected socket, by whatever way the options name: through the proxy, from `bind`. */
+int control_dial(const struct server *s, struct endpoints *to, const struct wait *w,
+		 int *ret_fd, struct words *words);
 int control_login(struct control *c, const struct wait *w, struct words *words);
 int control_start_tls(struct control *c, const struct wait *w, struct words *words);
+int control_stop_tls(struct control *c, const struct wait *w, struct words *words);
 int control_set_home(struct control *c, const struct reply *pwd);
 
 #endif

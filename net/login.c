@@ -29,6 +29,34 @@ static int limited(const struct server *s, const struct reply *reply, struct wor
 	return -EUSERS;
 }
 
+/* The first read after the handshake failed and TLS is why: the words say so. A TLS 1.3
+ * server that misses our certificate tells it only then, by an alert or, when our bytes
+ * cross it, by a reset. */
+static bool tls_explains(struct control *c, int r, const char *when, struct words *words)
+{
+	const struct server *s = control_server(c);
+	struct channel *ch = control_channel(c);
+
+	if (!channel_is_tls(ch)) {
+		return false;
+	}
+	if (r == -EPROTO && channel_words(ch)[0]) {
+		words_set(words, "%s: %s", s->host, channel_words(ch));
+		return true;
+	}
+	if (r == -ENOTCONN &&
+	    (channel_wants_certificate(ch) || channel_showed_certificate(ch))) {
+		words_set(words, "%s closed the connection %s: it %s", s->host, when,
+			  channel_wants_certificate(ch)
+				  ? "asked for a client certificate and got none, give "
+				    "cert= and key="
+				  : "seems that it does not accept the client "
+				    "certificate of cert=");
+		return true;
+	}
+	return false;
+}
+
 static int greeting(struct control *c, const struct wait *w, struct words *words)
 {
 	const struct server *s = control_server(c);
@@ -41,6 +69,9 @@ static int greeting(struct control *c, const struct wait *w, struct words *words
 		reply_release(&reply);
 		r = control_read(c, w, deadline, &reply);
 	} while (r == 0 && reply_is(&reply, 1)); /* 120: ready in a while */
+	if (r < 0 && tls_explains(c, r, "before greeting", words)) {
+		return r;
+	}
 	if (r == -ETIMEDOUT) {
 		words_set(words,
 			  "%s accepted the connection on port %u but did not greet: %s",
@@ -53,9 +84,10 @@ static int greeting(struct control *c, const struct wait *w, struct words *words
 	if (r == -EPROTO) {
 		words_set(words, "what answers on port %u of %s is not an FTP server%s",
 			  s->port, s->host,
-			  s->tls == TLS_EXPLICIT
-				  ? " (or expects TLS at once: tls=implicit)"
-				  : "");
+			  s->tls != TLS_EXPLICIT ? ""
+			  : channel_saw_alert(control_channel(c))
+				  ? " in clear, it speaks TLS: use tls=implicit"
+				  : " (or expects TLS at once: tls=implicit)");
 		return r;
 	}
 	if (r < 0) {
@@ -113,7 +145,8 @@ static int refused_login(const struct server *s, const struct reply *reply,
 static int say(struct control *c, const struct wait *w, const char *verb, const char *arg,
 	       struct reply *reply, struct words *words)
 {
-	const struct server *s = control_server(c);
+	/* Then the handshake lies behind, and many ask for certificates without need. */
+	bool is_password = strcmp(verb, "PASS") == 0 || strcmp(verb, "ACCT") == 0;
 	char when[64];
 	int r;
 
@@ -124,14 +157,46 @@ static int say(struct control *c, const struct wait *w, const char *verb, const 
 			  strcmp(verb, "USER") == 0 ? "user name" : "password");
 		return -EACCES;
 	}
-	if (r < 0) {
-		snprintf(
-			when, sizeof(when),
-			"after %s (does it demand another TLS version or a certificate?)",
-			verb);
-		return closed(s, r, when, words);
+	snprintf(when, sizeof(when), "after %s", verb);
+	if (r == 0 || (!is_password && tls_explains(c, r, when, words))) {
+		return r;
 	}
-	return 0;
+	snprintf(when, sizeof(when), "after %s (does it demand another TLS version?)",
+		 verb);
+	return closed(control_server(c), r, when, words);
+}
+
+/* RFC 7151. Servers answer 220, WS_FTP 200. */
+static int choose_host(struct control *c, const struct wait *w, struct words *words)
+{
+	const struct server *s = control_server(c);
+	_cleanup_reply_ struct reply reply = { 0 };
+	int r = s->ftp_host ? say(c, w, "HOST", s->ftp_host, &reply, words) : 0;
+
+	if (r < 0 || !s->ftp_host || reply_is(&reply, 2)) {
+		return r;
+	}
+	if (reply_is_limit(&reply)) {
+		return limited(s, &reply, words);
+	}
+	/* vsftpd says 530 to all that it does not know before the login. */
+	if (reply.code == 500 || reply.code == 502 || reply.code == 530) {
+		words_set(words,
+			  "%s knows no virtual hosts (HOST: %d %s): drop ftp_host=",
+			  s->host, reply.code, reply_words(&reply));
+	} else if (reply.code == 503 && s->tls != TLS_NONE) {
+		/* ProFTPD: it chose by SNI, and the certificate has been shown. */
+		words_set(words,
+			  "%s takes no HOST under TLS (%d %s), it goes by the name in "
+			  "the handshake: use tls_hostname=%s in place of ftp_host=",
+			  s->host, reply.code, reply_words(&reply), s->ftp_host);
+	} else {
+		words_set(words,
+			  "%s does not have that virtual host %s (HOST: %d %s): check "
+			  "ftp_host=",
+			  s->host, s->ftp_host, reply.code, reply_words(&reply));
+	}
+	return -EPROTONOSUPPORT;
 }
 
 static int user_pass(struct control *c, const struct wait *w, struct words *words)
@@ -321,36 +386,157 @@ static int set_options(struct control *c, const struct wait *w, struct words *wo
 	return r < 0 ? closed(control_server(c), r, "after OPTS", words) : 0;
 }
 
-int control_login(struct control *c, const struct wait *w, struct words *words)
+/* What the user wants to be said on every connection; a refusal is told once. */
+static int quote(struct control *c, const struct wait *w, struct words *words)
 {
 	const struct server *s = control_server(c);
-	char tls[96];
+	_cleanup_free_ char *text = s->quote ? strdup(s->quote) : NULL;
+	char *rest = text, *line;
+	bool told = s->quote && atomic_exchange(&control_host(c)->quote_told, true);
+
+	if (s->quote && !text) {
+		return -ENOMEM;
+	}
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		_cleanup_reply_ struct reply reply = { 0 };
+		char *verb = strsep(&line, " ");
+		int r;
+
+		if (!*verb) {
+			continue;
+		}
+		r = control_command(c, w, verb, line, &reply);
+		if (r < 0) {
+			return closed(s, r, "after a command of quote=", words);
+		}
+		if (reply.code >= 400) {
+			hook_printf(s->hook, told ? LEVEL_DEBUG : LEVEL_WARN,
+				    "quote: %s refuses %s%s%s: %d %s", s->host, verb,
+				    line ? " " : "", line ? line : "", reply.code,
+				    reply_words(&reply));
+		}
+	}
+	return 0;
+}
+
+/* ---- in clear again ---- */
+
+/* The last step: what is secret has been said. */
+/* Linux's nf_conntrack_ftp, and NAT by it, reads commands only from the start of a line, and
+ * knows of one only behind a line that ended in clear: without this it misses the first PASV
+ * or EPRT. */
+static int first_clear_line(struct control *c, const struct wait *w, struct words *words)
+{
+	_cleanup_reply_ struct reply reply = { 0 };
+	int r = control_command(c, w, "NOOP", NULL, &reply);
+
+	return r < 0 ? closed(control_server(c), r, "after CCC", words) : 0;
+}
+
+static int clear_control(struct control *c, const struct wait *w, struct words *words)
+{
+	const struct server *s = control_server(c);
+	struct host *h = control_host(c);
+	_cleanup_reply_ struct reply reply = { 0 };
+	int r;
+
+	if (s->ccc == CCC_NO || s->tls == TLS_NONE || h->ccc_refused) {
+		return 0;
+	}
+	r = control_command(c, w, "CCC", NULL, &reply);
+	if (r < 0) {
+		return closed(s, r, "after CCC", words);
+	}
+	if (reply_is(&reply, 2)) {
+		r = control_stop_tls(c, w, words);
+		if (r == 0) {
+			r = first_clear_line(c, w, words);
+		}
+		return r;
+	}
+	if (s->ccc == CCC_REQUIRE) {
+		words_set(words,
+			  "%s refuses to clear the control channel (CCC: %d %s): the "
+			  "server must allow it, or drop ccc=require",
+			  s->host, reply.code, reply_words(&reply));
+		return -EPROTONOSUPPORT;
+	}
+	h->ccc_refused = true;
+	hook_printf(s->hook, LEVEL_WARN,
+		    "%s refuses to clear the control channel (CCC: %d %s): it stays "
+		    "encrypted, and a firewall that wants to read it cannot",
+		    s->host, reply.code, reply_words(&reply));
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+/* z/OS by default greets in clear on the implicit port and expects the handshake then. */
+static int tls_behind_greeting(struct control *c, const struct wait *w,
+			       struct words *words)
+{
+	const struct server *s = control_server(c);
+	struct words why = { "" };
+	int r = greeting(c, w, words);
+
+	if (r < 0) {
+		return r;
+	}
+	r = control_start_tls(c, w, &why);
+	if (r == -EKEYREJECTED || r == -EINTR) {
+		words_set(words, "%s", why.text);
+	} else if (r < 0) {
+		words_set(
+			words,
+			"%s greets in clear on port %u and takes no TLS handshake after "
+			"that either (%s): try tls=explicit",
+			s->host, s->port, why.text);
+		control_host(c)->greets_first = false;
+		r = -EPROTO;
+	}
+	return r;
+}
+
+static int open_channel(struct control *c, const struct wait *w, struct words *words)
+{
+	const struct server *s = control_server(c);
 	int r = 0;
 
+	if (s->tls == TLS_IMPLICIT && control_host(c)->greets_first) {
+		return tls_behind_greeting(c, w, words);
+	}
 	if (s->tls == TLS_IMPLICIT) {
 		r = control_start_tls(c, w, words);
 	}
 	if (r == 0) {
 		r = greeting(c, w, words);
 	}
-	if (r == 0 && s->tls == TLS_EXPLICIT) {
-		r = auth_tls(c, w, words);
+	return r == 0 && s->tls == TLS_EXPLICIT ? auth_tls(c, w, words) : r;
+}
+
+int control_login(struct control *c, const struct wait *w, struct words *words)
+{
+	static int (*const steps[])(struct control * c, const struct wait *w,
+				    struct words *words) = {
+		open_channel, choose_host, user_pass, settle_session, set_options, quote,
+	};
+	const struct server *s = control_server(c);
+	char tls[96];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++) {
+		r = steps[i](c, w, words);
 	}
+	channel_describe(control_channel(c), tls, sizeof(tls));
 	if (r == 0) {
-		r = user_pass(c, w, words);
-	}
-	if (r == 0) {
-		r = settle_session(c, w, words);
-	}
-	if (r == 0) {
-		r = set_options(c, w, words);
+		r = clear_control(c, w, words);
 	}
 	if (r < 0) {
 		control_set_lost(c);
 		return r;
 	}
-	channel_describe(control_channel(c), tls, sizeof(tls));
-	hook_printf(s->hook, LEVEL_DEBUG, "logged in to %s port %u as %s, %s", s->host,
-		    s->port, s->user ? s->user : "anonymous", tls);
+	hook_printf(s->hook, LEVEL_DEBUG, "logged in to %s port %u as %s, %s%s", s->host,
+		    s->port, s->user ? s->user : "anonymous", tls,
+		    control_is_clear(c) ? ", then clear" : "");
 	return 0;
 }

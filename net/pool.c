@@ -303,23 +303,27 @@ static int dial_any(struct pool *p, const struct wait *w, struct control **ret,
 		all.n = 1;
 	}
 	mutex_unlock(&p->lock);
-	if (all.n == 0) {
+	if (all.n == 0 && !s->proxy) {
 		r = dial_resolve(s->host, s->port, s->family, w,
 				 now_ms() + s->connect_timeout, &all, words);
 	}
-	for (size_t i = 0; i < all.n; i++) {
-		r = control_open(s, &p->host, &all.v[i], w, ret, words);
+	while (r == 0) {
+		/* One that connects and then does not do is left out of the next race. */
+		r = control_open(s, &p->host, &all, w, ret, words);
 		if (r == 0) {
 			mutex_lock(&p->lock);
-			p->at = all.v[i];
+			p->at = all.v[0];
 			mutex_unlock(&p->lock);
 			return 0;
 		}
-		if (r == -EINTR || r == -EACCES || r == -EUSERS || r == -EKEYREJECTED ||
-		    r == -EPROTONOSUPPORT) {
-			break; /* the server itself has answered: its other addresses say
-				  the same */
+		/* A refusal comes from the server itself: its other addresses say the
+		 * same. */
+		if (all.n <= 1 || r == -EINTR || r == -EACCES || r == -EUSERS ||
+		    r == -EKEYREJECTED || r == -EPROTONOSUPPORT) {
+			break;
 		}
+		memmove(&all.v[0], &all.v[1], --all.n * sizeof(all.v[0]));
+		r = 0;
 	}
 	return r;
 }

@@ -123,7 +123,9 @@ static int pump_end(struct pump *p, struct transfer *t, bool in_order)
 	struct stream *s = p->s;
 	const struct log_hook *hook = remote_server(s->remote)->hook;
 	_cleanup_reply_ struct reply reply = { 0 };
-	int r = transfer_finish(t, &p->stop, &reply);
+	/* Also when the stream is given up: programs close a file right behind its last byte, and a
+	 * verdict not waited for costs the connection. stream_free() bounds it. */
+	int r = transfer_finish(t, NULL, &reply);
 	bool have_all, whole;
 	uint64_t end;
 
@@ -281,7 +283,7 @@ static int pump_flow(struct pump *p, struct transfer *t)
 		}
 		/* On -EINTR the other side is well: its word is worth waiting for, so
 		 * that the connection stays usable. */
-		transfer_abort(t, n == -EINTR ? NULL : &p->stop);
+		transfer_abort(t, NULL);
 		return n == -EINTR ? DONE : TRY_AGAIN;
 	}
 }

@@ -47,8 +47,9 @@ static int read_listing(struct transfer *t, const struct wait *w, struct listing
 static int data_trouble(struct remote *r, struct control *c, const char *path,
 			const struct reply *reply)
 {
-	hook_printf(r->server->hook, LEVEL_WARN, "listing %s: %d %s", path, reply->code,
-		    reply_words(reply));
+	/* Where it is lost already, why has been said. */
+	hook_printf(r->server->hook, control_alive(c) ? LEVEL_WARN : LEVEL_DEBUG,
+		    "listing %s: %d %s", path, reply->code, reply_words(reply));
 	control_set_lost(c);
 	return -EIO;
 }

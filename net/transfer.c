@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/transfer.h"
+#include "net/data.h"
 #include "tls/channel.h"
-#include "tls/dial.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,17 +14,20 @@ enum {
 	 * handshake before the command: pyftpdlib resets a data connection that speaks
 	 * early. */
 	PRELIMINARY_MS = 300,
-	EPSV_CONNECT_MS = 5000, /* then PASV is tried, which an ALG may understand */
 	VERDICT_MS =
 		5000, /* for the control connection to explain a failed data connection */
+	/* An upload through a proxy ends with close_notify alone, and with FIN only where
+	 * no verdict follows: microsocks takes FIN for the end of both directions, drops the
+	 * rest, and the server loses the tail. */
+	NOTIFY_MS = 3000,
 	ABORT_MS = 2000,
-	PORT_TRIES = 4, /* 425 to EPSV: the server's passive ports are used up for the
-			   moment (T29) */
+	LATE_MS = 1000, /* for a server's connection behind the verdict on it */
 };
 
 struct transfer {
 	struct control *c;
-	struct channel *ch;
+	struct channel *ch; /* NULL while the server is to connect */
+	struct active *active;
 	bool upload;
 	bool started; /* 150 has come */
 	bool has_final; /* the verdict came while data was still moving */
@@ -41,127 +44,14 @@ static bool is_refusal(const struct reply *r)
 static void transfer_free(struct transfer *t, bool reset)
 {
 	if (t) {
+		if (t->ch) {
+			channel_pass_session(t->ch, control_channel(t->c));
+		}
 		channel_free(t->ch, reset);
+		active_free(t->active);
 		reply_release(&t->final);
 		free(t);
 	}
-}
-
-/* ---- passive ---- */
-
-static bool wants_epsv(struct control *c, const struct endpoint *peer)
-{
-	const struct server *s = control_server(c);
-
-	if (peer->addr.ss_family == AF_INET6 || s->epsv == TRI_YES) {
-		return true;
-	}
-	return s->epsv == TRI_AUTO && !control_host(c)->epsv_bad;
-}
-
-/* Asks for a port: 0 and *ret_port; 1 and the refusal; negative: lost. */
-static int ask_port(struct control *c, const struct wait *w, bool epsv,
-		    uint16_t *ret_port, struct reply *refusal)
-{
-	for (int try = 0;; try++) {
-		struct reply reply = { 0 };
-		struct passive offer;
-		int r = control_command(c, w, epsv ? "EPSV" : "PASV", NULL, &reply);
-
-		if (r < 0) {
-			return r;
-		}
-		if (reply_is(&reply, 2)) {
-			r = passive_parse(reply.text, &offer);
-			reply_release(&reply);
-			if (r < 0) {
-				control_set_lost(c);
-				return -EPROTO;
-			}
-			*ret_port = offer.port;
-			return 0;
-		}
-		if (!reply_is(&reply, 4) || reply.code == 421 || try + 1 == PORT_TRIES) {
-			*refusal = reply;
-			return 1;
-		}
-		reply_release(&reply);
-		r = wait_sleep(w, now_ms() + (100 << try));
-		if (r < 0) {
-			return r;
-		}
-	}
-}
-
-/* The data connection goes to the server's own address whatever PASV says (T23), from the
- * address the control connection has (T26). */
-static int dial_port(struct control *c, const struct wait *w, struct endpoint at,
-		     uint16_t port, int64_t timeout, struct channel **ret,
-		     struct words *words)
-{
-	struct endpoint from;
-	char text[ENDPOINT_TEXT];
-	int fd, r = endpoint_local(control_fd(c), &from);
-
-	if (r < 0) {
-		return r;
-	}
-	endpoint_set_port(&from, 0);
-	endpoint_set_port(&at, port);
-	endpoint_format(&at, text);
-	r = dial_connect(&at, &from, w, now_ms() + timeout, &fd);
-	if (r == -ETIMEDOUT) {
-		words_set(words,
-			  "the data connection to %s timed out: a firewall drops the "
-			  "server's passive port %u",
-			  text, port);
-	} else if (r < 0) {
-		words_set(words, "the data connection to %s failed: %s", text,
-			  strerror(-r));
-	}
-	return r < 0 ? r : channel_new(fd, CHANNEL_DATA, ret);
-}
-
-/* 0, 1 and the refusal, or negative as transfer_open(). */
-static int open_passive(struct control *c, const struct wait *w, struct channel **ret,
-			struct reply *refusal, struct words *words)
-{
-	const struct server *s = control_server(c);
-	struct host *h = control_host(c);
-	struct endpoint peer;
-	uint16_t port;
-	bool epsv, may_pasv;
-	int r = endpoint_peer(control_fd(c), &peer);
-
-	if (r < 0) {
-		control_set_lost(c);
-		return -ENOTCONN;
-	}
-	epsv = wants_epsv(c, &peer);
-	may_pasv = epsv && s->epsv == TRI_AUTO && peer.addr.ss_family == AF_INET;
-	r = ask_port(c, w, epsv, &port, refusal);
-	if (r == 0) {
-		int64_t timeout =
-			may_pasv ? MIN(s->connect_timeout, (int64_t)EPSV_CONNECT_MS)
-				 : s->connect_timeout;
-
-		r = dial_port(c, w, peer, port, timeout, ret, words);
-	}
-	if (r == 0 || r == -EINTR || r == -ENOMEM || !may_pasv || !control_alive(c)) {
-		return r;
-	}
-	reply_release(refusal);
-	r = ask_port(c, w, false, &port, refusal);
-	if (r == 0) {
-		r = dial_port(c, w, peer, port, s->connect_timeout, ret, words);
-	}
-	if (r == 0 && !h->epsv_bad) {
-		h->epsv_bad = true;
-		hook_printf(s->hook, LEVEL_INFO,
-			    "EPSV does not work with %s, PASV does: PASV from now on",
-			    s->host);
-	}
-	return r;
 }
 
 /* ---- start ---- */
@@ -172,6 +62,7 @@ static void note_reuse(struct transfer *t, const struct reply *reply)
 {
 	const struct server *s = control_server(t->c);
 	bool named = strcasestr(reply->text, "reuse") || strcasestr(reply->text, "resum");
+	bool fresh = t->ch && channel_is_tls(t->ch) && !channel_is_resumed(t->ch);
 
 	if (reply->code != 425 && reply->code != 522) {
 		return;
@@ -179,7 +70,15 @@ static void note_reuse(struct transfer *t, const struct reply *reply)
 	if (named) {
 		control_host(t->c)->reuse_demanded = true;
 	}
-	if (named || (channel_is_tls(t->ch) && !channel_is_resumed(t->ch))) {
+	/* The session has expired (ProFTPD: 15840 s): a new login brings a new one, and the
+	 * operation is repeated on that. */
+	if ((named || fresh) && channel_session_lent(control_channel(t->c))) {
+		control_set_lost(t->c);
+		hook_printf(s->hook, LEVEL_INFO,
+			    "%s no longer resumes the TLS session of this connection (%d "
+			    "%s): a new login",
+			    s->host, reply->code, reply_words(reply));
+	} else if (named || fresh) {
 		hook_printf(s->hook, LEVEL_WARN,
 			    "%s refuses the data connection (%d %s): its TLS session was "
 			    "not resumed, "
@@ -232,6 +131,52 @@ static int await_both(struct transfer *t, const struct wait *w, short events,
 	int r = wait_poll(w, fds, 2, deadline);
 
 	return r < 0 ? r : 0;
+}
+
+/* Active mode: until the server has connected, or says why it does not. 0; 1 refused;
+ * negative. */
+static int await_server(struct transfer *t, const struct wait *w, struct words *words)
+{
+	const struct server *s = control_server(t->c);
+	int64_t deadline = now_ms() + s->connect_timeout;
+	int r;
+
+	for (;;) {
+		bool over = t->has_final;
+
+		r = listen_control(t);
+		if (r != 0 || t->deaf) {
+			break;
+		}
+		if (t->has_final && !over) {
+			deadline = MIN(deadline, now_ms() + LATE_MS);
+		}
+		r = active_accept(t->active, &t->ch);
+		if (r != -EAGAIN) {
+			return r;
+		}
+		struct pollfd fds[2] = {
+			{ .fd = active_fd(t->active), .events = POLLIN },
+			{ .fd = t->has_final ? -1 : control_fd(t->c), .events = POLLIN },
+		};
+		/* Strangers that keep coming would keep us from wait_poll()'s look at the
+		 * clock. */
+		r = now_ms() < deadline ? wait_poll(w, fds, 2, deadline) : -ETIMEDOUT;
+		if (r < 0) {
+			break;
+		}
+	}
+	if (r == 0) {
+		r = -ENOTCONN;
+		words_set(words,
+			  "%s closed the connection while we waited for its data "
+			  "connection",
+			  s->host);
+	}
+	if (r != -EINTR) {
+		active_failed(t->active, r, t->has_final ? &t->final : NULL, words);
+	}
+	return r;
 }
 
 /* Waits for 150 a moment, then does the TLS handshake whatever has been said, unless it
@@ -368,9 +313,10 @@ static int transfer_start(struct transfer *t, const struct wait *w, const char *
 	int r = send_command(t, w, verb, arg, rest);
 
 	if (r == 0) {
-		r = start_data(t, w, tls);
-		if (r < 0) {
-			r = ask_verdict(t, w, r, words);
+		r = t->active ? await_server(t, w, words) : 0;
+		if (r == 0) {
+			r = start_data(t, w, tls);
+			r = r < 0 ? ask_verdict(t, w, r, words) : r;
 		}
 		if (r < 0 && r != -EINVAL && r != -ENAMETOOLONG) {
 			control_set_lost(t->c); /* a command is out and nobody will read
@@ -395,6 +341,7 @@ int transfer_open(struct control *c, const struct wait *w, const char *verb,
 {
 	struct transfer *t = calloc(1, sizeof(*t));
 	struct reply refusal = { 0 };
+	struct data data = { 0 };
 	int r;
 
 	if (!t) {
@@ -402,8 +349,10 @@ int transfer_open(struct control *c, const struct wait *w, const char *verb,
 	}
 	t->c = c;
 	t->upload = is_upload(verb);
-	r = open_passive(c, w, &t->ch, &refusal, words);
+	r = data_open(c, w, &data, &refusal, words);
 	if (r == 0) {
+		t->ch = data.ch;
+		t->active = data.active;
 		r = transfer_start(t, w, verb, arg, rest, words);
 		if (r == 1) {
 			refusal = t->final;
@@ -488,9 +437,9 @@ int transfer_write(struct transfer *t, const struct wait *w, const void *buf, si
 /* Until the verdict is there. The data connection is read meanwhile: what a TLS 1.3
  * server sends on it (tickets) would otherwise make our close a reset, and the server
  * lose the tail (T6). */
-static int await_verdict(struct transfer *t, const struct wait *w)
+static int await_verdict(struct transfer *t, const struct wait *w, int64_t timeout)
 {
-	int64_t deadline = now_ms() + control_server(t->c)->io_timeout;
+	int64_t deadline = now_ms() + timeout;
 	bool drained = false;
 
 	for (;;) {
@@ -526,13 +475,20 @@ static int await_verdict(struct transfer *t, const struct wait *w)
 int transfer_finish(struct transfer *t, const struct wait *w, struct reply *ret)
 {
 	struct control *c = t->c;
-	int r;
+	int64_t timeout = control_server(c)->io_timeout;
+	int r = -ETIMEDOUT;
 
 	/* Servers hold 226 back until they have seen our end of the data connection
 	 * (ProFTPD 10.8 s, vsftpd for ever). An error here is the data connection's; the
 	 * verdict decides. */
-	(void)channel_finish_write(t->ch, w, now_ms() + control_server(c)->io_timeout);
-	r = await_verdict(t, w);
+	if (control_server(c)->proxy && t->upload && channel_is_tls(t->ch)) {
+		(void)channel_notify(t->ch, w, now_ms() + timeout);
+		r = await_verdict(t, w, MIN(timeout, (int64_t)NOTIFY_MS));
+	}
+	if (r == -ETIMEDOUT) {
+		(void)channel_finish_write(t->ch, w, now_ms() + timeout);
+		r = await_verdict(t, w, timeout);
+	}
 	if (r == 0) {
 		if (is_refusal(&t->final)) {
 			note_reuse(t, &t->final);

@@ -9,12 +9,13 @@
 
 struct transfer;
 
-/* EPSV or PASV, connect, REST (when rest > 0), the command, the TLS handshake resuming
- * the control connection's session. 0 and *ret; or 1: the server refused, *ret_refusal
- * says how (caller's; nothing is under way, the control connection is usable unless
+/* The data connection (net/data.h), REST (when rest > 0), the command, the TLS handshake
+ * resuming the control connection's session. 0 and *ret; or 1: the server refused,
+ * *ret_refusal says how (caller's; nothing is under way, the control connection is usable unless
  * control_alive() says no); or negative: -EHOSTUNREACH/-ECONNREFUSED/-ETIMEDOUT... when
  * the data connection could not be made (control usable), or the conversation is lost.
- * words may be NULL. */
+ * words may be NULL;
+ * they are also set by a refusal that says that an active connection failed. */
 int transfer_open(struct control *c, const struct wait *w, const char *verb,
 		  const char *arg, uint64_t rest, struct transfer **ret,
 		  struct reply *ret_refusal, struct words *words);

@@ -31,6 +31,7 @@ struct upload {
 	const struct log_hook *hook;
 	enum stage stage;
 	unsigned silent; /* how often the server cut the data without a word */
+	int64_t shift; /* the server had so many bytes more than append_at */
 	bool begun; /* an APPE may have left something behind */
 	bool mode_sent, mtime_sent;
 	struct upload_result result;
@@ -55,11 +56,18 @@ static int lost(int r)
 
 /* ---- sending ---- */
 
+/* What the server has when all is done. */
+static uint64_t whole(const struct upload *u)
+{
+	return (uint64_t)((int64_t)u->job->size + u->shift);
+}
+
 /* Where to go on with an append. 0, TRY_AGAIN, negative. */
 static int append_from(struct upload *u, struct control *c, uint64_t *ret_at)
 {
 	const struct upload_job *job = u->job;
 	struct look look;
+	int64_t at;
 	int r = look_at(c, u->wait, u->job->path, &look);
 
 	if (r < 0) {
@@ -74,15 +82,19 @@ static int append_from(struct upload *u, struct control *c, uint64_t *ret_at)
 		*ret_at = job->append_at;
 		return 0;
 	}
-	if (look.size < job->append_at || look.size > job->size ||
-	    (!u->begun && look.size != job->append_at)) {
+	if (!u->begun && job->append_anywhere) {
+		u->shift = (int64_t)look.size - (int64_t)job->append_at;
+	}
+	at = (int64_t)look.size - u->shift;
+	if (at < (int64_t)job->append_at || at > (int64_t)job->size ||
+	    (!u->begun && at != (int64_t)job->append_at)) {
 		hook_printf(u->hook, LEVEL_WARN,
 			    "%s: has %llu bytes on the server, %llu expected", job->path,
 			    (unsigned long long)look.size,
 			    (unsigned long long)job->append_at);
 		return u->begun ? -EIO : -ESTALE;
 	}
-	*ret_at = look.size;
+	*ret_at = (uint64_t)at;
 	return 0;
 }
 
@@ -143,6 +155,7 @@ static int send_all(struct upload *u, struct control *c)
 	const char *verb = job->append ? "APPE" : "STOR";
 	_cleanup_reply_ struct reply reply = { 0 };
 	struct transfer *t = NULL;
+	struct words words = { "" };
 	uint64_t at = 0;
 	bool local;
 	int r, sent;
@@ -153,9 +166,13 @@ static int send_all(struct upload *u, struct control *c)
 			return r;
 		}
 	}
-	r = transfer_open(c, u->wait, verb, job->path, 0, &t, &reply, NULL);
+	r = transfer_open(c, u->wait, verb, job->path, 0, &t, &reply, &words);
 	if (r == 1) {
 		return refused(u, c, verb, &reply);
+	}
+	if (r < 0 && r != -EINTR) {
+		hook_printf(u->hook, LEVEL_WARN, "%s %s: %s", verb, job->path,
+			    words.text[0] ? words.text : strerror(-r));
 	}
 	/* Even a failed start may have emptied or made the target (FileZilla Server). */
 	u->begun = true;
@@ -196,7 +213,7 @@ static int resolve_doubt(struct upload *u, struct control *c)
 	if (r < 0) {
 		return lost(r);
 	}
-	u->stage = look.has_size && look.size == u->job->size ? AFTER : SEND;
+	u->stage = look.has_size && look.size == whole(u) ? AFTER : SEND;
 	return 0;
 }
 
@@ -310,7 +327,7 @@ static int finish_after(struct upload *u, struct control *c)
 	int r = wish_and_look(u, c, &look);
 
 	/* A file just uploaded may be seen late, or short, once (T48). */
-	if (r == 0 && (look.has_size ? look.size != job->size
+	if (r == 0 && (look.has_size ? look.size != whole(u)
 				     : look.missing || control_host(c)->size)) {
 		r = wait_sleep(u->wait, now_ms() + LOOK_AGAIN_MS);
 		if (r == 0) {
@@ -320,11 +337,11 @@ static int finish_after(struct upload *u, struct control *c)
 	if (r < 0) {
 		return lost(r);
 	}
-	if (look.has_size ? look.size != job->size : look.missing) {
+	if (look.has_size ? look.size != whole(u) : look.missing) {
 		hook_printf(
 			u->hook, LEVEL_WARN,
 			"%s: the server confirmed the upload of %llu bytes but has %lld",
-			job->path, (unsigned long long)job->size,
+			job->path, (unsigned long long)whole(u),
 			look.has_size ? (long long)look.size : -1LL);
 		u->stage = SEND;
 		return TRY_AGAIN;
@@ -333,7 +350,7 @@ static int finish_after(struct upload *u, struct control *c)
 	if (r < 0) {
 		return lost(r);
 	}
-	u->result.size = job->size;
+	u->result.size = whole(u);
 	u->result.mtime = look.mtime;
 	u->result.mode = look.mode;
 	if (look.mtime < 0 && u->mtime_sent && u->result.mtime_error == 0) {
@@ -350,8 +367,13 @@ static int attempt(struct upload *u, bool fresh)
 {
 	struct pool *pool = remote_pool(u->remote);
 	struct control *c = NULL;
-	int r = pool_borrow(pool, POOL_TRANSFER, fresh, u->wait, &c, NULL);
+	struct words words = { "" };
+	int r = pool_borrow(pool, POOL_TRANSFER, fresh, u->wait, &c, &words);
 
+	if (r < 0 && r != -EINTR) {
+		hook_printf(u->hook, LEVEL_WARN, "upload of %s: %s", u->job->path,
+			    words.text[0] ? words.text : strerror(-r));
+	}
 	if (r < 0) {
 		return r == -EACCES ? r : r == -ESHUTDOWN ? -EIO : lost(r);
 	}

@@ -13,6 +13,7 @@ struct upload_job {
 	bool append; /* send only [append_at, size) with APPE; the server's file has
 			append_at bytes now */
 	uint64_t append_at;
+	bool append_anywhere; /* O_APPEND: behind whatever the server has when it begins */
 	/* Wanted afterwards, sent in one batch with the size check; -1: leave as it
 	 * comes. */
 	int64_t mtime; /* seconds UTC */

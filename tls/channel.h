@@ -52,6 +52,13 @@ const char *channel_words(const struct channel *ch);
 bool channel_saw_greeting(const struct channel *ch);
 /* They were "5": it took our handshake for commands. */
 bool channel_saw_refusal(const struct channel *ch);
+/* In clear: they were a TLS alert, which is no FTP: this is a port for implicit TLS. */
+bool channel_saw_alert(const struct channel *ch);
+/* The server asked for a client certificate and we have shown none. Many ask without
+ * need: it matters only where the server then ended the connection, which under TLS 1.3
+ * happens after the handshake. */
+bool channel_wants_certificate(const struct channel *ch);
+bool channel_showed_certificate(const struct channel *ch);
 
 /* > 0 bytes; 0: orderly end (close_notify; in clear FIN); -EAGAIN; -ECONNABORTED: ended
  * without close_notify, or reset; -EPROTO. */
@@ -68,6 +75,23 @@ int channel_write(struct channel *ch, const struct wait *w, const void *buf, siz
 /* close_notify if under TLS, then FIN. Waits only for room in the socket. 0 or an error
  * of the socket. */
 int channel_finish_write(struct channel *ch, const struct wait *w, int64_t deadline);
+
+/* The first half of it: close_notify alone. */
+int channel_notify(struct channel *ch, const struct wait *w, int64_t deadline);
+
+/* Back to clear text on a control channel whose server has agreed to it (CCC) and is at
+ * rest: close_notify, then the server's, which it may have sent already, send on ours, or
+ * never send: at the deadline that is no fault. Not one byte of clear text is swallowed,
+ * also when it lies in one packet with the close_notify. Data connections are started
+ * `like` this channel as before. */
+int channel_stop_tls(struct channel *ch, const struct wait *w, int64_t deadline);
+
+/* At the end of a data connection: a TLS 1.3 ticket that came on it is what the next one
+ * resumes. ProFTPD's tickets live 15840 s, and each resumption brings a new one. Never
+ * between control connections: servers compare. */
+void channel_pass_session(struct channel *data, struct channel *control);
+/* A data connection has resumed this control channel's session before. */
+bool channel_session_lent(const struct channel *ch);
 
 /* Facts, for status and log. */
 bool channel_is_tls(const struct channel *ch);

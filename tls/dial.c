@@ -8,22 +8,69 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
+
+void endpoint_format_host(const struct endpoint *e, char text[static ENDPOINT_TEXT])
+{
+	const struct sockaddr_in *in = (const void *)&e->addr;
+	const struct sockaddr_in6 *in6 = (const void *)&e->addr;
+	bool six = e->addr.ss_family == AF_INET6;
+
+	if (!inet_ntop(six ? AF_INET6 : AF_INET,
+		       six ? (const void *)&in6->sin6_addr : &in->sin_addr, text,
+		       ENDPOINT_TEXT)) {
+		strcpy(text, "?");
+	}
+}
 
 void endpoint_format(const struct endpoint *e, char text[static ENDPOINT_TEXT])
 {
-	char host[INET6_ADDRSTRLEN] = "?";
+	char host[ENDPOINT_TEXT];
+
+	endpoint_format_host(e, host);
+	snprintf(text, ENDPOINT_TEXT,
+		 e->addr.ss_family == AF_INET6 ? "[%.45s]:%u" : "%.45s:%u", host,
+		 endpoint_port(e));
+}
+
+int endpoint_parse(const char *text, uint16_t port, struct endpoint *ret)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+					.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
+	struct addrinfo *found = NULL;
+	struct endpoint e = { 0 };
+	struct in_addr four;
+
+	/* getaddrinfo(3) knows zones (fe80::1%eth0), but takes "1" for 0.0.0.1, too. */
+	if ((!strchr(text, ':') && inet_pton(AF_INET, text, &four) != 1) ||
+	    getaddrinfo(text, "0", &hints, &found) != 0) {
+		return -EINVAL;
+	}
+	memcpy(&e.addr, found->ai_addr, found->ai_addrlen);
+	e.len = found->ai_addrlen;
+	freeaddrinfo(found);
+	endpoint_set_port(&e, port);
+	*ret = e;
+	return 0;
+}
+
+static struct in6_addr as_in6(const struct endpoint *e)
+{
+	struct in6_addr a = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
 
 	if (e->addr.ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const void *)&e->addr;
-
-		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
-		snprintf(text, ENDPOINT_TEXT, "[%s]:%u", host, endpoint_port(e));
-	} else {
-		const struct sockaddr_in *in = (const void *)&e->addr;
-
-		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-		snprintf(text, ENDPOINT_TEXT, "%s:%u", host, endpoint_port(e));
+		return ((const struct sockaddr_in6 *)(const void *)&e->addr)->sin6_addr;
 	}
+	memcpy(&a.s6_addr[12],
+	       &((const struct sockaddr_in *)(const void *)&e->addr)->sin_addr, 4);
+	return a;
+}
+
+bool endpoint_same_host(const struct endpoint *a, const struct endpoint *b)
+{
+	struct in6_addr one = as_in6(a), other = as_in6(b);
+
+	return memcmp(&one, &other, sizeof(one)) == 0;
 }
 
 uint16_t endpoint_port(const struct endpoint *e)
@@ -198,17 +245,29 @@ static void tune(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 }
 
-int dial_connect(const struct endpoint *to, const struct endpoint *from,
-		 const struct wait *w, int64_t deadline, int *ret_fd)
+/* IPv6 makes EACCES of a firewall's "prohibited", and EPERM is our own packet filter's no,
+ * where IPv4 says EHOSTUNREACH. EACCES is left for what it means elsewhere: a port or a login
+ * that is not for us. */
+static int connect_error(int error)
 {
+	return error == EACCES || error == EPERM ? -EHOSTUNREACH : -error;
+}
+
+/* A socket that connects, or has: *ret_fd and 0 or -EINPROGRESS; other errors leave none. */
+static int start_connect(const struct endpoint *to, const struct endpoint *from,
+			 int *ret_fd)
+{
+	const int on = 1;
 	_cleanup_close_ int fd =
 		socket(to->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 		       IPPROTO_TCP);
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	int error = 0, r;
-	socklen_t len = sizeof(error);
+	int r = 0;
 
 	if (fd < 0) {
+		return -errno;
+	}
+	if (from && endpoint_port(from) &&
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0) {
 		return -errno;
 	}
 	if (from && bind(fd, (const struct sockaddr *)&from->addr, from->len) < 0) {
@@ -216,21 +275,296 @@ int dial_connect(const struct endpoint *to, const struct endpoint *from,
 	}
 	tune(fd);
 	if (connect(fd, (const struct sockaddr *)&to->addr, to->len) < 0) {
-		if (errno != EINPROGRESS) {
-			return -errno;
-		}
+		r = connect_error(errno);
+	}
+	if (r == 0 || r == -EINPROGRESS) {
+		*ret_fd = fd;
+		fd = -1;
+	}
+	return r;
+}
+
+/* How a connect that was under way has ended. */
+static int end_connect(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0) {
+		return -errno;
+	}
+	return connect_error(error);
+}
+
+int dial_connect(const struct endpoint *to, const struct endpoint *from,
+		 const struct wait *w, int64_t deadline, int *ret_fd)
+{
+	_cleanup_close_ int fd = -1;
+	int r = start_connect(to, from, &fd);
+
+	if (r == -EINPROGRESS) {
+		struct pollfd p = { .fd = fd, .events = POLLOUT };
+
 		r = wait_poll(w, &p, 1, deadline);
-		if (r < 0) {
-			return r;
-		}
-		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0) {
-			return -errno;
-		}
-		if (error) {
-			return -error;
-		}
+		r = r < 0 ? r : end_connect(fd);
+	}
+	if (r < 0) {
+		return r;
 	}
 	*ret_fd = fd;
 	fd = -1;
 	return 0;
+}
+
+/* ---- port ranges ---- */
+
+static bool is_taken(int r)
+{
+	return r == -EADDRINUSE || r == -EADDRNOTAVAIL || r == -EACCES;
+}
+
+/* Where to begin in a range: TIME_WAIT sits on what was used last, and other programs may
+ * share the range. */
+static uint32_t random_below(uint32_t n)
+{
+	uint32_t x = (uint32_t)now_ms();
+
+	(void)!getrandom(&x, sizeof(x), GRND_NONBLOCK);
+	return x % n;
+}
+
+int dial_connect_range(const struct endpoint *to, const struct endpoint *from,
+		       uint16_t lo, uint16_t hi, const struct wait *w, int64_t deadline,
+		       int *ret_fd)
+{
+	uint32_t n = (uint32_t)hi - lo + 1, first = random_below(n);
+	struct endpoint at = *from;
+	int r = -EADDRINUSE;
+
+	for (uint32_t i = 0; i < n; i++) {
+		endpoint_set_port(&at, (uint16_t)(lo + (first + i) % n));
+		r = dial_connect(to, &at, w, deadline, ret_fd);
+		if (!is_taken(r)) {
+			break;
+		}
+	}
+	return r;
+}
+
+static int listen_at(const struct endpoint *at, int *ret_fd)
+{
+	/* Strangers may take places before the server comes. */
+	enum { BACKLOG = 16 };
+	const int on = 1;
+	_cleanup_close_ int fd =
+		socket(at->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		       IPPROTO_TCP);
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    bind(fd, (const struct sockaddr *)&at->addr, at->len) < 0 ||
+	    listen(fd, BACKLOG) < 0) {
+		return -errno;
+	}
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+int dial_listen(const struct endpoint *at, uint16_t lo, uint16_t hi, int *ret_fd)
+{
+	uint32_t n = lo ? (uint32_t)hi - lo + 1 : 1, first = random_below(n);
+	struct endpoint here = *at;
+	int r = -EADDRINUSE;
+
+	for (uint32_t i = 0; i < n; i++) {
+		endpoint_set_port(&here, lo ? (uint16_t)(lo + (first + i) % n) : 0);
+		r = listen_at(&here, ret_fd);
+		if (!is_taken(r)) {
+			break;
+		}
+	}
+	return r;
+}
+
+int dial_accept(int listener, int *ret_fd, struct endpoint *ret_peer)
+{
+	struct endpoint peer = { .len = sizeof(peer.addr) };
+	int fd = accept4(listener, (struct sockaddr *)&peer.addr, &peer.len,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		switch (errno) {
+		case EMFILE:
+		case ENFILE:
+		case ENOMEM:
+		case ENOBUFS:
+			return -errno;
+		default:
+			/* accept(2) also hands on what went wrong with that connection. */
+			return -EAGAIN;
+		}
+	}
+	tune(fd);
+	*ret_fd = fd;
+	*ret_peer = peer;
+	return 0;
+}
+
+/* ---- several addresses ---- */
+
+/* In order, but each of another family than the one before while there are both; without
+ * those that `from` cannot reach. */
+static void take_turns(struct endpoints *to, const struct endpoint *from)
+{
+	struct endpoints left = *to;
+	int last = AF_UNSPEC;
+
+	to->n = 0;
+	while (left.n) {
+		size_t pick = 0;
+
+		for (size_t i = 0; i < left.n; i++) {
+			if (left.v[i].addr.ss_family != last) {
+				pick = i;
+				break;
+			}
+		}
+		last = left.v[pick].addr.ss_family;
+		if (!from || last == from->addr.ss_family) {
+			to->v[to->n++] = left.v[pick];
+		}
+		left.n--;
+		memmove(&left.v[pick], &left.v[pick + 1],
+			(left.n - pick) * sizeof(left.v[0]));
+	}
+}
+
+/* Which of two failures to tell: a refusal comes from the server's machine, silence at least
+ * from its network, the rest from ours (no IPv6 here). */
+static int telling(int r)
+{
+	return r == -ECONNREFUSED ? 3 : r == -ETIMEDOUT ? 2 : r == 0 ? 0 : 1;
+}
+
+struct race {
+	const struct endpoints *to;
+	struct pollfd fds[ENDPOINTS_MAX];
+	size_t started, open;
+	int error;
+	size_t at; /* of the winner, or whose error it is */
+};
+
+static void race_lost(struct race *race, size_t i, int r)
+{
+	if (telling(r) > telling(race->error)) {
+		race->error = r;
+		race->at = i;
+	}
+}
+
+/* 0: one has connected, race->at; -EAGAIN: go on waiting. */
+static int race_start(struct race *race, const struct endpoint *from)
+{
+	size_t i = race->started++;
+	struct pollfd *p = &race->fds[i];
+	int r;
+
+	*p = (struct pollfd){ .fd = -1, .events = POLLOUT };
+	r = start_connect(&race->to->v[i], from, &p->fd);
+	if (r == 0) {
+		race->at = i;
+		return 0;
+	}
+	if (r == -EINPROGRESS) {
+		race->open++;
+	} else {
+		race_lost(race, i, r);
+	}
+	return -EAGAIN;
+}
+
+static int race_look(struct race *race)
+{
+	for (size_t i = 0; i < race->started; i++) {
+		struct pollfd *p = &race->fds[i];
+		int r;
+
+		if (p->fd < 0 || !p->revents) {
+			continue;
+		}
+		r = end_connect(p->fd);
+		if (r == 0) {
+			race->at = i;
+			return 0;
+		}
+		close(p->fd);
+		p->fd = -1;
+		race->open--;
+		race_lost(race, i, r);
+	}
+	return -EAGAIN;
+}
+
+static int race_run(struct race *race, const struct endpoint *from, const struct wait *w,
+		    int64_t deadline)
+{
+	int64_t next = 0;
+
+	for (;;) {
+		size_t open = race->open;
+		bool more = race->started < race->to->n;
+		int r;
+
+		if (more && (open == 0 || now_ms() >= next)) {
+			r = race_start(race, from);
+			next = now_ms() + RACE_STEP_MS;
+		} else if (open == 0) {
+			return race->error;
+		} else {
+			r = wait_poll(w, race->fds, (nfds_t)race->started,
+				      more ? MIN(next, deadline) : deadline);
+			if (r < 0 && (r != -ETIMEDOUT || now_ms() >= deadline)) {
+				return r;
+			}
+			r = r < 0 ? -EAGAIN : race_look(race);
+			next = race->open < open ? 0 : next;
+		}
+		if (r == 0) {
+			return 0;
+		}
+	}
+}
+
+int dial_race(struct endpoints *to, const struct endpoint *from, const struct wait *w,
+	      int64_t deadline, int *ret_fd)
+{
+	struct race race = { .to = to };
+	struct endpoint front;
+	int r;
+
+	take_turns(to, from);
+	if (to->n == 0) {
+		return -EAFNOSUPPORT;
+	}
+	r = race_run(&race, from, w, deadline);
+	if (r == -ETIMEDOUT && race.error == -ECONNREFUSED) {
+		r = race.error;
+	} else if (r == -ETIMEDOUT) {
+		/* The first of those that never answered. */
+		for (race.at = 0;
+		     race.at + 1 < race.started && race.fds[race.at].fd < 0;) {
+			race.at++;
+		}
+	}
+	for (size_t i = 0; i < race.started; i++) {
+		if (r == 0 && i == race.at) {
+			*ret_fd = race.fds[i].fd;
+		} else {
+			close_fd(&race.fds[i].fd);
+		}
+	}
+	front = to->v[race.at];
+	memmove(&to->v[1], &to->v[0], race.at * sizeof(front));
+	to->v[0] = front;
+	return r;
 }

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 static const char *const versions[] = { "1.0", "1.1", "1.2", "1.3" };
 
@@ -89,34 +91,149 @@ static int load_priority(struct trust *t, const struct trust_config *c,
 	return 0;
 }
 
-static int load_trust(struct trust *t, const struct trust_config *c, struct words *words)
+/* n: what GnuTLS says it has read from option=path. */
+static int check_read(int n, const char *option, const char *path, const char *what,
+		      struct words *words)
 {
-	int n;
-
-	if (!c->cacert) {
-		n = gnutls_certificate_set_x509_system_trust(t->cred);
-		if (n <= 0 && !c->insecure_no_verify_peer) {
-			words_set(words, "the system's certificate store is empty or "
-					 "unreadable: install "
-					 "ca-certificates or name the server's CA with "
-					 "cacert=FILE");
-			return -ENOENT;
-		}
+	if (n > 0) {
 		return 0;
 	}
-	if (access(c->cacert, R_OK) < 0) {
-		n = -errno;
-		words_set(words, "cacert=%s: %s", c->cacert, strerror(-n));
-		return n;
+	words_set(words, "%s=%s: no PEM %s in it%s%s", option, path, what,
+		  n < 0 ? ": " : "", n < 0 ? gnutls_strerror(n) : "");
+	return -EINVAL;
+}
+
+static int check_access(const char *option, const char *path, int mode,
+			struct words *words)
+{
+	int r;
+
+	if (access(path, mode) == 0) {
+		return 0;
 	}
-	n = gnutls_certificate_set_x509_trust_file(t->cred, c->cacert,
-						   GNUTLS_X509_FMT_PEM);
-	if (n <= 0) {
-		words_set(words, "cacert=%s: no PEM certificate in it%s%s", c->cacert,
-			  n < 0 ? ": " : "", n < 0 ? gnutls_strerror(n) : "");
-		return -EINVAL;
+	r = -errno;
+	words_set(words, "%s=%s: %s", option, path, strerror(-r));
+	return r;
+}
+
+static int load_system(struct trust *t, const struct trust_config *c, struct words *words)
+{
+	int n = gnutls_certificate_set_x509_system_trust(t->cred);
+
+	if (n <= 0 && !c->insecure_no_verify_peer && !c->pin && !c->tofu) {
+		words_set(words, "the system's certificate store is empty or unreadable: "
+				 "install ca-certificates or name the server's CA with "
+				 "cacert=FILE");
+		return -ENOENT;
 	}
 	return 0;
+}
+
+static int load_cacert(struct trust *t, const char *path, struct words *words)
+{
+	int r = check_access("cacert", path, R_OK, words);
+
+	if (r < 0) {
+		return r;
+	}
+	return check_read(gnutls_certificate_set_x509_trust_file(t->cred, path,
+								 GNUTLS_X509_FMT_PEM),
+			  "cacert", path, "certificate", words);
+}
+
+static int load_capath(struct trust *t, const char *path, struct words *words)
+{
+	struct stat st;
+	int r;
+
+	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		words_set(words, "capath=%s: not a directory: cacert= names a file",
+			  path);
+		return -ENOTDIR;
+	}
+	r = check_access("capath", path, R_OK | X_OK, words);
+	if (r < 0) {
+		return r;
+	}
+	return check_read(
+		gnutls_certificate_set_x509_trust_dir(t->cred, path, GNUTLS_X509_FMT_PEM),
+		"capath", path, "certificate", words);
+}
+
+/* GnuTLS would go on with a list that was to be replaced long ago. */
+static int check_crl(gnutls_x509_crl_t crl, const char *path, struct words *words)
+{
+	time_t next = gnutls_x509_crl_get_next_update(crl);
+	char date[32] = "?";
+	struct tm tm;
+
+	if (next == (time_t)-1 || next > time(NULL)) {
+		return 0;
+	}
+	if (gmtime_r(&next, &tm)) {
+		(void)strftime(date, sizeof(date), "%Y-%m-%d", &tm);
+	}
+	words_set(words,
+		  "crl=%s: the list of revoked certificates in it was to be replaced by "
+		  "%s: fetch the new one",
+		  path, date);
+	return -EINVAL;
+}
+
+static int load_crl(struct trust *t, const char *path, struct words *words)
+{
+	gnutls_datum_t text = { 0 };
+	gnutls_x509_crl_t *list = NULL;
+	unsigned n = 0;
+	int r = check_access("crl", path, R_OK, words);
+
+	if (r < 0) {
+		return r;
+	}
+	r = gnutls_load_file(path, &text);
+	if (r >= 0) {
+		r = gnutls_x509_crl_list_import2(&list, &n, &text, GNUTLS_X509_FMT_PEM,
+						 0);
+		gnutls_free(text.data);
+	}
+	r = check_read(r < 0 ? r : (int)n, "crl", path, "list of revoked certificates",
+		       words);
+	for (unsigned i = 0; i < n && r == 0; i++) {
+		r = check_crl(list[i], path, words);
+	}
+	if (r == 0 && gnutls_certificate_set_x509_crl(t->cred, list, (int)n) < 0) {
+		r = -ENOMEM;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		gnutls_x509_crl_deinit(list[i]);
+	}
+	gnutls_free(list);
+	return r;
+}
+
+static int load_trust(struct trust *t, const struct trust_config *c, struct words *words)
+{
+	int r = 0;
+
+	if (c->cacert) {
+		r = load_cacert(t, c->cacert, words);
+	}
+	if (r == 0 && c->capath) {
+		r = load_capath(t, c->capath, words);
+	}
+	if (r == 0 && !c->cacert && !c->capath) {
+		r = load_system(t, c, words);
+	}
+	if (r == 0 && c->crl) {
+		r = load_crl(t, c->crl, words);
+	}
+	if (r == 0 && c->pin) {
+		r = pin_load(t, c->pin, words);
+	}
+	if (r == 0 && c->tofu) {
+		r = tofu_load(t, c, words);
+	}
+	return r == 0 ? identity_load(t, c, words) : r;
 }
 
 int trust_new(const struct trust_config *c, struct trust **ret, struct words *words)
@@ -158,5 +275,7 @@ void trust_free(struct trust *t)
 		gnutls_certificate_free_credentials(t->cred);
 	}
 	free(t->tls_hostname);
+	free(t->pins);
+	free(t->tofu);
 	free(t);
 }

@@ -10,6 +10,20 @@
 
 struct trust_config {
 	const char *cacert; /* PEM file; NULL and no capath: the system store */
+	const char *capath; /* directory of PEM files */
+	const char *crl; /* PEM file of revoked certificates */
+	const char *cert,
+		*key; /* client certificate and key: PEM files or PKCS#11 URIs */
+	/* Of an encrypted key, or the token's PIN; NULL. The one string that is not
+	 * copied: it must outlive the trust, as a token asks for it again after fork(2). */
+	const char *key_password;
+	const char *pin; /* "sha256:BASE64[;sha256:BASE64...]" of acceptable public keys
+			    (SPKI); a match replaces the CA check, also of the dates */
+	/* Known hosts file: trust on first use, in place of the CA check. NULL: off; "":
+	 * ~/.config/ftpsfs/known_hosts. */
+	const char *tofu;
+	char service[8]; /* what tofu files the host under: the port, as text */
+	const struct log_hook *hook; /* told when tofu stores a key; may be NULL */
 	const char *tls_hostname; /* name to verify and to send as SNI; NULL: the host */
 	const char *tls_min; /* "1.0" .. "1.3"; NULL: 1.2 */
 	const char *tls_max; /* NULL: 1.3 */

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An FTPS server from pyftpdlib, explicit or implicit, for the tests and the demo.
 
-pyftpd.py PORT LOW HIGH ROOT CERT KEY explicit|implicit USER, the password on stdin. LOW 0: any
-port the kernel gives.
+pyftpd.py PORT LOW HIGH ROOT CERT KEY explicit|implicit USER [listen=ADDRESS] [advertise=ADDRESS]
+[clear_data=yes], the password on stdin. LOW 0: any port the kernel gives.
 """
 
 import logging
@@ -29,17 +29,20 @@ class Implicit(Explicit):
 
 
 def main():
-    port, low, high, root, cert, key, mode, user = sys.argv[1:]
+    port, low, high, root, cert, key, mode, user = sys.argv[1:9]
+    more = dict(word.split("=", 1) for word in sys.argv[9:])
     password = sys.stdin.readline().rstrip("\n")
     logging.basicConfig(level=logging.DEBUG)
     handler = Implicit if mode == "implicit" else Explicit
     handler.authorizer = DummyAuthorizer()
     handler.authorizer.add_user(user, password, root, perm="elradfmwMT")
     handler.certfile, handler.keyfile = cert, key
+    handler.tls_data_required = not more.get("clear_data")
+    handler.masquerade_address = more.get("advertise") or None
     if int(low):
         handler.passive_ports = range(int(low), int(high) + 1)
     handler.banner = "pyftpdlib for the tests of ftpsfs"
-    ThreadedFTPServer(("127.0.0.1", int(port)), handler).serve_forever()
+    ThreadedFTPServer((more.get("listen") or "127.0.0.1", int(port)), handler).serve_forever()
 
 
 if __name__ == "__main__":

@@ -80,6 +80,9 @@ class Ports:
             self.file.close()
         raise RuntimeError("no free block of ports")
 
+    def release(self):
+        self.file.close()
+
     def bindable(self):
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -90,9 +93,21 @@ class Ports:
         return True
 
 
-def listening(port):
-    """Asks the kernel instead of connecting: a probe would be a client to the server."""
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+class GivenPorts:
+    """Ports in a network namespace of the test's own, where none can be taken."""
+
+    def __init__(self, control, passive):
+        self.control = control
+        self.low, self.high = passive
+
+    def release(self):
+        pass
+
+
+def listening(port, pid="self"):
+    """Asks the kernel instead of connecting: a probe would be a client to the server.
+    pid: a process whose network namespace is meant."""
+    for table in (f"/proc/{pid}/net/tcp", f"/proc/{pid}/net/tcp6"):
         try:
             lines = Path(table).read_text().splitlines()[1:]
         except OSError:
@@ -133,14 +148,25 @@ class Bed:
 
 
 class Server:
+    """listen: address of the control port, IPv4 or IPv6. netns, port, passive: run inside that
+    network namespace, on this port, with this (low, high) range. advertise: the address that
+    PASV names. clear_data: PROT C is allowed too. active_port: source of active data
+    connections, any if not given (ProFTPD can only take its port - 1, Pure-FTPd always takes
+    20, pyftpdlib any)."""
+
     kind = "?"
     modes = ("explicit",)
     lists_facts = True  # MLSD and MLST
     cannot_name = ()
 
-    def __init__(self, bed, mode, number, cert="server", extra="", tmpfs=None):
+    def __init__(self, bed, mode, number, cert="server", extra="", tmpfs=None,
+                 listen="127.0.0.1", netns=None, port=None, passive=None, advertise=None,
+                 clear_data=False, active_port=None):
         self.bed, self.mode, self.cert, self.extra = bed, mode, cert, extra
-        self.ports = Ports()
+        self.listen, self.netns, self.advertise = listen, netns, advertise
+        self.ipv6 = ":" in listen
+        self.clear_data, self.active_port = clear_data, active_port
+        self.ports = GivenPorts(port, passive) if port else Ports()
         self.port = self.ports.control
         self.run = bed.run / f"{self.kind}-{mode}-{number}"
         self.root = self.run / "root"
@@ -207,7 +233,7 @@ class Server:
         while True:
             self.spawn()
             while self.process.poll() is None and time.monotonic() < deadline:
-                if listening(self.port):
+                if self.listens():
                     return self
                 time.sleep(0.02)
             # After kill9() the port can be held for a moment by a dying child.
@@ -217,8 +243,13 @@ class Server:
             self.stop()
             time.sleep(0.3)
 
+    def listens(self):
+        return listening(self.port, self.process.pid)
+
     def spawn(self):
         argv, text = self.command()
+        if self.netns:
+            argv = ["nsenter", f"--net=/run/netns/{self.netns}", *argv]
         with open(self.log, "ab") as log:
             # The mark goes by our own pid and a count, as the child's is not known yet.
             self.starts += 1
@@ -260,7 +291,9 @@ class Server:
         self.process = None
 
     def close(self):
+        """For good: another server may have its ports."""
         self.stop()
+        self.ports.release()
         if self.tmpfs:
             subprocess.run(["umount", "-l", self.root], check=False)
             self.bed.reaper.forget(self.root)
@@ -295,13 +328,19 @@ class Proftpd(Server):
         self.secret("passwd", f"{USER}:{self.hashed_password()}:{uid}:{gid}::{self.root}:/bin/sh\n")
         self.secret("group", f"{USER}:x:{gid}:\n")
         implicit = "TLSOptions UseImplicitSSL" if self.mode == "implicit" else ""
+        advertise = f"MasqueradeAddress {self.advertise}" if self.advertise else ""
+        # Without root's powers, which it drops after login, it cannot have port 20 again.
+        revoke = "RootRevoke off" if self.active_port else ""
+        required = "TLSRequired " + ("ctrl" if self.clear_data else "on")
+        if "TLSRequired" in self.extra:  # the first one counts
+            required = ""
         conf = self.run / "proftpd.conf"
         conf.write_text(f"""\
 ServerName "tests of ftpsfs"
 ServerType standalone
-DefaultAddress 127.0.0.1
+DefaultAddress {self.listen}
 SocketBindTight on
-UseIPv6 off
+UseIPv6 {"on" if self.ipv6 else "off"}
 Port {self.port}
 PassivePorts {self.ports.low} {self.ports.high}
 User {USER}
@@ -333,10 +372,12 @@ TimesGMT on
 Umask 022
 TLSEngine on
 TLSLog {self.run}/tls.log
-TLSRequired on
+{required}
 TLSRSACertificateFile {self.bed.pki}/{self.cert}.pem
 TLSRSACertificateKeyFile {self.bed.pki}/{self.cert}.key
 {implicit}
+{advertise}
+{revoke}
 {self.extra}
 """)
         return [binary, "-n", "-c", conf], ""
@@ -358,11 +399,13 @@ class Vsftpd(Server):
         empty = self.run / "empty"
         empty.mkdir(exist_ok=True)
         os.chmod(empty, 0o555)
+        more = f"pasv_address={self.advertise}\n" if self.advertise else ""
         conf = self.run / "vsftpd.conf"
         conf.write_text(f"""\
-listen=YES
+listen={"NO" if self.ipv6 else "YES"}
+listen_ipv6={"YES" if self.ipv6 else "NO"}
+listen_address{"6" if self.ipv6 else ""}={self.listen}
 background=NO
-listen_address=127.0.0.1
 listen_port={self.port}
 pasv_min_port={self.ports.low}
 pasv_max_port={self.ports.high}
@@ -376,7 +419,8 @@ allow_writeable_chroot=YES
 secure_chroot_dir={empty}
 pam_service_name={USER}
 session_support=NO
-connect_from_port_20=NO
+connect_from_port_20={"YES" if self.active_port else "NO"}
+ftp_data_port={self.active_port or 20}
 utf8_filesystem=YES
 xferlog_enable=NO
 dual_log_enable=NO
@@ -385,11 +429,11 @@ vsftpd_log_file={self.run}/vsftpd.log
 ssl_enable=YES
 implicit_ssl={"YES" if self.mode == "implicit" else "NO"}
 require_ssl_reuse=YES
-force_local_data_ssl=YES
+force_local_data_ssl={"NO" if self.clear_data else "YES"}
 force_local_logins_ssl=YES
 rsa_cert_file={self.bed.pki}/{self.cert}.pem
 rsa_private_key_file={self.bed.pki}/{self.cert}.key
-{self.extra}
+{more}{self.extra}
 """)
         return [binary, conf], ""
 
@@ -410,8 +454,11 @@ class PureFtpd(Server):
                           f"{self.root}/./::::::::::::\n")
         subprocess.run([pure_pw, "mkdb", self.run / "pdb", "-f", passwd], check=True,
                        stdout=subprocess.DEVNULL)
-        return [binary, "-4", "-S", f"127.0.0.1,{self.port}", "-l", f"puredb:{self.run}/pdb",
-                "-A", "-E", "-H", "-Y", "2", "-2", self.bed.pki / f"{self.cert}.both.pem",
+        advertise = ["-P", self.advertise] if self.advertise else []
+        # -Y 2 demands TLS of the control connection only: PROT C is always allowed here.
+        return [binary, "-6" if self.ipv6 else "-4", "-S", f"{self.listen},{self.port}",
+                "-l", f"puredb:{self.run}/pdb", "-A", "-E", "-H", "-Y", "2", *advertise,
+                "-2", self.bed.pki / f"{self.cert}.both.pem",
                 "-p", f"{self.ports.low}:{self.ports.high}", "-L", "100000:50",
                 "-g", self.run / "pid", *self.extra.split()], ""
 
@@ -428,7 +475,9 @@ class Pyftpdlib(Server):
         return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups",
                 "/usr/bin/python3", copy, str(self.port), str(self.ports.low),
                 str(self.ports.high), self.root, self.bed.pki / f"{self.cert}.pem",
-                self.bed.pki / f"{self.cert}.key", self.mode, USER], PASSWORD + "\n"
+                self.bed.pki / f"{self.cert}.key", self.mode, USER, f"listen={self.listen}",
+                f"advertise={self.advertise or ''}",
+                f"clear_data={'yes' if self.clear_data else ''}"], PASSWORD + "\n"
 
 
 KINDS = {c.kind: c for c in (Proftpd, Vsftpd, PureFtpd, Pyftpdlib)}

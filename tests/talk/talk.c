@@ -122,14 +122,11 @@ void talk_start(struct talk *t, const struct peer_config *config)
 
 int talk_dial(struct talk *t)
 {
-	struct endpoint at = { .len = sizeof(struct sockaddr_in) };
-	struct sockaddr_in *in = (struct sockaddr_in *)&at.addr;
+	struct endpoints to = { .n = 1 };
 
-	in->sin_family = AF_INET;
-	in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	in->sin_port = htons(t->server.port);
+	assert_int_equal(endpoint_parse("127.0.0.1", t->server.port, &to.v[0]), 0);
 	t->words.text[0] = '\0';
-	return control_open(&t->server, &t->host, &at, NULL, &t->control, &t->words);
+	return control_open(&t->server, &t->host, &to, NULL, &t->control, &t->words);
 }
 
 struct control *talk_login(struct talk *t)

@@ -186,7 +186,9 @@ static void test_clear_greeting_on_implicit(void **state)
 {
 	struct talk *t = *state;
 
-	talk_start(t, &(struct peer_config){ .scripts = { greets_in_clear } });
+	/* The second time it is given a chance to greet before the handshake. */
+	talk_start(t, &(struct peer_config){
+			      .scripts = { greets_in_clear, greets_in_clear } });
 	t->server.tls = TLS_IMPLICIT;
 	assert_int_equal(talk_dial(t), -EPROTO);
 	talk_assert_words(t, "tls=explicit");

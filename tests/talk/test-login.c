@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From the socket to a session: the dialogue as it should be, who we are, what a server offers. */
+#include "peer_private.h"
 #include "talk.h"
 
 #include "tls/channel.h"
+#include "tls/dial.h"
 
 static void nothing_secret_was_sent(struct talk *t)
 {
@@ -353,6 +355,216 @@ static void test_prot_refused(void **state)
 	talk_end(t);
 }
 
+/* ---- HOST, quote, bind ---- */
+
+static void chooses_host(struct session *c)
+{
+	peer_greet(c);
+	peer_answer(c, "HOST ftp.example.com",
+		    peer_nth(c) == 0   ? "220-Welcome to\n220 ftp.example.com"
+		    : peer_nth(c) == 1 ? "504 HOST unknown"
+				       : "500 what?");
+	if (peer_nth(c) > 0) {
+		peer_expect_end(c);
+		return;
+	}
+	peer_answer(c, "USER alice", "331 password?");
+	peer_answer(c, "PASS s3cret-Pass", "230 welcome");
+	peer_settings(c);
+	peer_goodbye(c);
+}
+
+static void test_ftp_host(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){
+			      .scripts = { chooses_host, chooses_host, chooses_host } });
+	t->server.ftp_host = "ftp.example.com";
+	(void)talk_login(t);
+	control_close(t->control);
+	t->control = NULL;
+	assert_int_equal(talk_dial(t), -EPROTONOSUPPORT);
+	talk_assert_words(t, "does not have that virtual host");
+	assert_int_equal(talk_dial(t), -EPROTONOSUPPORT);
+	talk_assert_words(t, "drop ftp_host=");
+	talk_end(t);
+	assert_int_equal(peer_count(t->peer, "PASS"), 1);
+}
+
+static void hears_quotes(struct session *c)
+{
+	peer_login(c);
+	peer_answer(c, "SITE UMASK 022", "200 ok");
+	peer_answer(c, "SITE NAMEFMT 1", "150 a remark");
+	peer_say(c, "500 not here");
+	peer_answer(c, "ALLO", "202 superfluous");
+	peer_answer(c, "NOOP", "200 ok");
+	peer_goodbye(c);
+}
+
+/* On every connection; a refusal is told once and does no harm. */
+static void test_quote(void **state)
+{
+	struct talk *t = *state;
+	const char *told;
+
+	talk_start(t, &(struct peer_config){ .scripts = { hears_quotes, hears_quotes } });
+	t->server.quote = "SITE UMASK 022\nSITE NAMEFMT 1\nALLO";
+	for (int i = 0; i < 2; i++) {
+		(void)talk_login(t);
+		talk_noop_ok(t);
+		control_close(t->control);
+		t->control = NULL;
+	}
+	talk_end(t);
+	assert_true(talk_logged(t, "1 quote: 127.0.0.1 refuses SITE NAMEFMT 1: 500"));
+	told = strstr(buf_str(&t->log), "1 quote: ");
+	assert_null(strstr(told + 1, "1 quote: "));
+}
+
+static void hangs_up_on_quote(struct session *c)
+{
+	peer_login(c);
+	peer_expect(c, "SITE UMASK 022");
+	peer_close(c, WIRE_NOTIFY);
+}
+
+static void test_quote_lost(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .scripts = { hangs_up_on_quote } });
+	t->server.quote = "SITE UMASK 022";
+	assert_int_equal(talk_dial(t), -ENOTCONN);
+	talk_assert_words(t, "quote=");
+	talk_end(t);
+}
+
+static void test_bind(void **state)
+{
+	struct talk *t = *state;
+	struct endpoint local, wanted;
+
+	talk_start(t, &(struct peer_config){ .scripts = { hears_only_noop } });
+	t->server.bind = "127.0.0.2";
+	(void)talk_login(t);
+	assert_int_equal(endpoint_parse("127.0.0.2", 0, &wanted), 0);
+	assert_int_equal(endpoint_local(control_fd(t->control), &local), 0);
+	assert_true(endpoint_same_host(&local, &wanted));
+	talk_noop_ok(t);
+	control_close(t->control);
+	t->control = NULL;
+	t->server.bind = "192.0.2.1";
+	assert_int_equal(talk_dial(t), -EADDRNOTAVAIL);
+	talk_assert_words(t, "bind=192.0.2.1 is not an address of this machine");
+	t->server.bind = "::1";
+	assert_true(talk_dial(t) < 0);
+	talk_assert_words(t, "bind=::1");
+	talk_end(t);
+}
+
+/* ---- the wrong mode ---- */
+
+static void greets_then_tls(struct session *c)
+{
+	peer_say(c, "220 z/OS");
+	if (peer_nth(c) == 0) {
+		char sink[4096];
+
+		/* The client's hello came first, which this one does not wait for. */
+		(void)wire_recv(&c->wire, sink, sizeof(sink), &c->wait, now_ms() + 5000);
+		peer_close(c, WIRE_FIN);
+		return;
+	}
+	peer_start_tls(c);
+	peer_answer(c, "USER alice", "331 password?");
+	peer_answer(c, "PASS s3cret-Pass", "230 welcome");
+	peer_settings(c);
+	peer_goodbye(c);
+}
+
+/* z/OS by default: implicit TLS behind a greeting in clear. Learnt with the first connection. */
+static void test_greets_first(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t,
+		   &(struct peer_config){ .scripts = { greets_then_tls, greets_then_tls,
+						       greets_then_tls } });
+	t->server.tls = TLS_IMPLICIT;
+	for (int i = 0; i < 2; i++) {
+		(void)talk_login(t);
+		assert_true(t->host.greets_first);
+		control_close(t->control);
+		t->control = NULL;
+	}
+	talk_end(t);
+	assert_int_equal(peer_facts(t->peer).connections, 3);
+	assert_int_equal(peer_count(t->peer, "AUTH"), 0);
+}
+
+/* A greeting in clear that is none must not get us out of TLS. */
+static void greets_and_asks(struct session *c)
+{
+	peer_say(c, "220 plain");
+	if (peer_nth(c) == 0) {
+		peer_sleep(c, 100);
+		return;
+	}
+	peer_say(c, "331 password?");
+	peer_expect_end(c);
+}
+
+static void test_never_in_clear(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){
+			      .scripts = { greets_and_asks, greets_and_asks } });
+	t->server.tls = TLS_IMPLICIT;
+	assert_int_equal(talk_dial(t), -EPROTO);
+	talk_assert_words(t, "tls=explicit");
+	assert_false(t->host.greets_first);
+	talk_end(t);
+	nothing_secret_was_sent(t);
+}
+
+static void speaks_tls(struct session *c)
+{
+	peer_raw(c, "\x15\x03\x03\x00\x02\x02\x28", 7);
+	peer_close(c, WIRE_FIN);
+}
+
+static void test_alert_for_greeting(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .scripts = { speaks_tls } });
+	assert_int_equal(talk_dial(t), -EPROTO);
+	talk_assert_words(t, "speaks TLS: use tls=implicit");
+	talk_end(t);
+}
+
+static void knows_no_tls(struct session *c)
+{
+	peer_say(c, "220 plain");
+	peer_answer(c, "AUTH TLS", "502 not here");
+	peer_expect_end(c);
+}
+
+static void test_plain_only(void **state)
+{
+	struct talk *t = *state;
+
+	talk_start(t, &(struct peer_config){ .scripts = { knows_no_tls } });
+	assert_int_equal(talk_dial(t), -EPROTONOSUPPORT);
+	talk_assert_words(t, "refuses TLS");
+	talk_assert_words(t, "tls=none would mount without any protection");
+	talk_end(t);
+	nothing_secret_was_sent(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +583,14 @@ int main(void)
 		TALK(test_no_feat),
 		TALK(test_opts),
 		TALK(test_prot_refused),
+		TALK(test_ftp_host),
+		TALK(test_quote),
+		TALK(test_quote_lost),
+		TALK(test_bind),
+		TALK(test_greets_first),
+		TALK(test_never_in_clear),
+		TALK(test_alert_for_greeting),
+		TALK(test_plain_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -243,6 +243,41 @@ static void test_types(void **state)
 	assert_refused("defaults: { port = -5; };", -EINVAL, "port=-5: not a number");
 }
 
+/* Lists of texts for the rows that add up; the first matching host's counts. */
+static void test_lists(void **state)
+{
+	struct options o;
+	struct words w;
+
+	(void)state;
+	put(etc,
+	    "defaults : { quote = [ \"A 1\", \"B\" ]; pin = ( \"sha256:X\", \"sha256:Y\" "
+	    "); };\n"
+	    "hosts = ( { match = \"h\"; quote = [ \"C\", \"D\" ]; },\n"
+	    "          { match = \"*\"; quote = [ \"E\" ]; } );\n",
+	    0644);
+	assert_int_equal(parse(&o, &w, "h:", "ro"), 0);
+	assert_string_equal(o.quote, "C\nD");
+	assert_string_equal(o.pin, "sha256:X;sha256:Y");
+	options_finish(&o);
+	assert_int_equal(parse(&o, &w, "other:", "ro"), 0);
+	assert_string_equal(o.quote, "E");
+	options_finish(&o);
+	assert_int_equal(parse(&o, &w, "h:", "quote=F"), 0);
+	assert_string_equal(o.quote, "F");
+	options_finish(&o);
+	clear(state);
+	put(file, "defaults : { quote = \"A\"; };\n", 0644);
+	assert_int_equal(parse(&o, &w, "h:", "ro"), 0);
+	assert_string_equal(o.quote, "A");
+	options_finish(&o);
+	clear(state);
+	assert_refused("defaults : { quote = [ 1, 2 ]; };", -EINVAL, "list of texts");
+	assert_refused("defaults : { quote = 1; };", -EINVAL, "list of such");
+	assert_refused("defaults : { cert = [ \"a\", \"b\" ]; };", -EINVAL,
+		       "text in quotes");
+}
+
 static void test_mistakes(void **state)
 {
 	(void)state;
@@ -356,6 +391,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_origins, clear),
 		cmocka_unit_test_teardown(test_hosts, clear),
 		cmocka_unit_test_teardown(test_types, clear),
+		cmocka_unit_test_teardown(test_lists, clear),
 		cmocka_unit_test_teardown(test_mistakes, clear),
 		cmocka_unit_test_teardown(test_other_hosts_set_nothing, clear),
 		cmocka_unit_test_teardown(test_files, clear),

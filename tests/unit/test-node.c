@@ -127,7 +127,7 @@ static void test_many_names(void **state) NO_TSA
 		assert_non_null(n);
 		assert_string_equal(n->name, name);
 	}
-	assert_true(sizeof(struct node) <= 88);
+	assert_true(sizeof(struct node) <= 96);
 }
 
 static void test_move(void **state) NO_TSA

@@ -197,6 +197,88 @@ static void test_refused(void **state)
 	assert_refused("syslog,logfile=/x", "contradict");
 }
 
+/* What the server's part of the options cannot be. */
+static void test_server_refused(void **state)
+{
+	(void)state;
+	assert_refused("bind=nonsense", "bind=nonsense: not an IPv4 or IPv6 address");
+	assert_refused("bind=::1,ipv4", "bind=::1 and ipv4 contradict");
+	assert_refused("bind=192.0.2.1,ipv6", "bind=192.0.2.1 and ipv6 contradict");
+	assert_refused("active_addr=host", "active_addr=host: not an");
+	assert_refused("pasv_addr=somewhere", "pasv_addr=somewhere: not an");
+	assert_refused("proxy=ftp://p:1", "socks5h://host:port");
+	assert_refused("proxy=http://me:hunter2@p:1", "credentials file");
+	assert_refused("proxy=http://p:1,active", "proxy and mode=active");
+	assert_refused("tls=none,ccc=require", "ccc=require and tls=none");
+	assert_refused("quote=CCC", "quote=CCC: use ccc=");
+	assert_refused("quote=SITE UMASK 022,quote=auth TLS", "quote=AUTH: use tls=");
+}
+
+static void test_server_taken(void **state)
+{
+	struct options o;
+	struct words w;
+
+	(void)state;
+	assert_int_equal(parse(&o, &w, "h:", "/m", "-o",
+			       "bind=::1,ipv6,pasv_addr=reply,active_addr=192.0.2.1,"
+			       "proxy=socks5h://me@p:1080,mode=auto,quote=CCCP 1",
+			       NULL),
+			 0);
+	options_finish(&o);
+}
+
+/* quote and pin add up within one rank; a higher rank replaces all of it. */
+static void test_repeated(void **state)
+{
+	struct options o;
+	struct words w;
+	struct server s;
+
+	(void)state;
+	assert_int_equal(options_init(&o), 0);
+	assert_int_equal(options_set(&o, "quote", "A 1", RANK_ETC, "f:1", &w), 0);
+	assert_int_equal(options_set(&o, "quote", "B", RANK_ETC, "f:2", &w), 0);
+	assert_string_equal(o.quote, "A 1\nB");
+	assert_int_equal(options_set(&o, "pin", "sha256:X", RANK_OPTION, "-o", &w), 0);
+	assert_int_equal(options_set(&o, "pin", "sha256:Y", RANK_OPTION, "-o", &w), 0);
+	assert_string_equal(o.pin, "sha256:X;sha256:Y");
+	assert_int_equal(options_set(&o, "quote", "C", RANK_OPTION, "-o", &w), 0);
+	assert_string_equal(o.quote, "C");
+	assert_int_equal(options_set(&o, "quote", "D", RANK_ETC, "f:3", &w), 0);
+	assert_string_equal(o.quote, "C");
+	assert_int_equal(options_set(&o, "quote", "E", RANK_OPTION, "-o", &w), 0);
+	options_server(&o, &s);
+	assert_string_equal(s.quote, "C\nE");
+	assert_int_equal(options_set(&o, "quote", "F\nG", RANK_OPTION, "-o", &w),
+			 -EINVAL);
+	/* Other rows: the last word. */
+	assert_int_equal(options_set(&o, "cert", "/a", RANK_OPTION, "-o", &w), 0);
+	assert_int_equal(options_set(&o, "cert", "/b", RANK_OPTION, "-o", &w), 0);
+	assert_string_equal(o.cert, "/b");
+	options_finish(&o);
+}
+
+static void check_tls_max(const char *opts, unsigned want)
+{
+	struct options o;
+	struct words w;
+
+	assert_int_equal(parse(&o, &w, "h:", "/m", "-o", opts, NULL), 0);
+	assert_int_equal(o.tls_max, want);
+	options_finish(&o);
+}
+
+static void test_ccc(void **state)
+{
+	(void)state;
+	check_tls_max("ccc=no", 3);
+	check_tls_max("ccc=yes", 2);
+	check_tls_max("ccc=require", 2);
+	check_tls_max("ccc=require,tls_max=1.3", 3);
+	check_tls_max("ccc=require,tls_min=1.3", 3);
+}
+
 static void test_did_you_mean(void **state)
 {
 	struct options o;
@@ -482,6 +564,10 @@ int main(void)
 		cmocka_unit_test(test_aliases),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_server_refused),
+		cmocka_unit_test(test_server_taken),
+		cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_ccc),
 		cmocka_unit_test(test_did_you_mean),
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_fuse_and_fstab),

@@ -270,6 +270,47 @@ static void test_credentials(void **state)
 	assert_missing(&o, -EINVAL, "contains a line end");
 }
 
+/* The passwords of the key and of the proxy come from the credentials file only, whoever
+ * knows the login. */
+static void test_more_passwords(void **state)
+{
+	static const char text[] = "username=alice\npassword=pw\nkey_password=k p=1\n"
+				   "proxy_password=pp\n";
+	struct options o;
+	struct words w;
+
+	(void)state;
+	put(file, text, 0600);
+	make(&o, "credentials", file, RANK_OPTION, "proxy", "http://p:1", RANK_OPTION);
+	assert_int_equal(secret_find(&o, false, &w), 0);
+	assert_string_equal(o.user, "alice");
+	assert_string_equal(o.key_password, "k p=1");
+	assert_string_equal(o.proxy_password, "pp");
+	options_finish(&o);
+
+	/* The login is known from nearer: the file's is left alone. */
+	make(&o, "credentials", file, RANK_ETC, "proxy", "http://p:1", RANK_ETC);
+	assert_int_equal(options_set(&o, "user", "bob", RANK_OPTION, "t", &w), 0);
+	assert_int_equal(options_set(&o, "password", "bobs", RANK_OPTION, "t", &w), 0);
+	assert_int_equal(secret_find(&o, false, &w), 0);
+	assert_string_equal(o.user, "bob");
+	assert_string_equal(o.password, "bobs");
+	assert_string_equal(o.proxy_password, "pp");
+	options_finish(&o);
+
+	make(&o, "credentials", file, RANK_OPTION, "anonymous", NULL, RANK_OPTION);
+	assert_int_equal(options_set(&o, "key", "/k", RANK_OPTION, "t", &w), 0);
+	assert_int_equal(secret_find(&o, false, &w), 0);
+	assert_string_equal(o.user, "anonymous");
+	assert_string_equal(o.password, "anonymous@example.com");
+	assert_string_equal(o.key_password, "k p=1");
+	options_finish(&o);
+
+	put(file, text, 0644);
+	make(&o, "credentials", file, RANK_OPTION, "proxy", "http://p:1", RANK_OPTION);
+	assert_missing(&o, -EACCES, "chmod 600");
+}
+
 static void test_netrc(void **state)
 {
 	struct options o;
@@ -447,6 +488,7 @@ int main(void)
 		cmocka_unit_test(test_given),
 		cmocka_unit_test(test_anonymous),
 		cmocka_unit_test(test_credentials),
+		cmocka_unit_test(test_more_passwords),
 		cmocka_unit_test(test_netrc),
 		cmocka_unit_test(test_stdin),
 		cmocka_unit_test(test_askpass),
