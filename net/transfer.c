@@ -62,7 +62,10 @@ static void note_reuse(struct transfer *t, const struct reply *reply)
 {
 	const struct server *s = control_server(t->c);
 	bool named = strcasestr(reply->text, "reuse") || strcasestr(reply->text, "resum");
-	bool fresh = t->ch && channel_is_tls(t->ch) && !channel_is_resumed(t->ch);
+	bool tls = t->ch && s->tls != TLS_NONE && !s->prot_clear;
+	bool fresh = tls && channel_is_tls(t->ch) && !channel_is_resumed(t->ch);
+	/* The refusal may overtake the end of the handshake. */
+	bool unresumed = tls && !channel_is_resumed(t->ch);
 
 	if (reply->code != 425 && reply->code != 522) {
 		return;
@@ -72,7 +75,7 @@ static void note_reuse(struct transfer *t, const struct reply *reply)
 	}
 	/* The session has expired (ProFTPD: 15840 s): a new login brings a new one, and the
 	 * operation is repeated on that. */
-	if ((named || fresh) && channel_session_lent(control_channel(t->c))) {
+	if ((named || unresumed) && channel_session_lent(control_channel(t->c))) {
 		control_set_lost(t->c);
 		hook_printf(s->hook, LEVEL_INFO,
 			    "%s no longer resumes the TLS session of this connection (%d "
