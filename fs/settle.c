@@ -232,7 +232,11 @@ static int upload_locked(struct file *f, const struct wait *w, bool append,
 		.mode_required = wishes.mode_required,
 	};
 	replaces = !append && replaces_locked(f, &keep_mode);
+	/* vsftpd locks files: an upload waits for every download of that file, our own
+	 * lingering ones, too. */
+	file_retire_locked(f);
 	mutex_unlock(&f->lock);
+	file_reap(f);
 	if (replaces) {
 		r = upload_replace(f->m->remote, w, &job, keep_mode, &result);
 	} else {

@@ -356,10 +356,13 @@ static int pump_transfer(struct pump *p)
 		hook_printf(hook, LEVEL_WARN, "RETR %s: %s", path,
 			    words.text[0] ? words.text : strerror(-r));
 	}
+	if (r == -EINTR || r == -ENOMEM || r == -EINVAL || r == -ENAMETOOLONG) {
+		return r;
+	}
 	if (r < 0) {
-		return r == -EINTR || r == -ENOMEM || r == -EINVAL || r == -ENAMETOOLONG
-			       ? r
-			       : TRY_AGAIN;
+		/* No data connection though the conversation is well: a firewall, or the
+		 * wrong mode. Another login would run into the same, a timeout later. */
+		return control_alive(p->control) ? -EIO : TRY_AGAIN;
 	}
 	mutex_lock(&s->lock);
 	s->resume = false;

@@ -177,7 +177,8 @@ static int send_all(struct upload *u, struct control *c)
 	/* Even a failed start may have emptied or made the target (FileZilla Server). */
 	u->begun = true;
 	if (r < 0) {
-		return lost(r);
+		/* As for downloads: a firewall, or the wrong mode. */
+		return control_alive(c) && lost(r) == TRY_AGAIN ? -EIO : lost(r);
 	}
 	sent = send_bytes(u, t, at, &local);
 	if (sent < 0 && (local || sent == -EINTR || sent == -ETIMEDOUT)) {
