@@ -526,6 +526,25 @@ static int read_spool_locked(struct file *f, const struct wait *w, uint64_t off,
 	return 0;
 }
 
+/* The server's file ends before the size that programs were told: somebody has replaced it.
+ * Answered short, the kernel would fill the page with zeros. */
+static int shorter_locked(struct file *f, uint64_t end) REQUIRES(f->lock)
+{
+	struct node *n = f->n;
+	_cleanup_free_ char *path = node_path(&f->m->tree, remote_base(f->m->remote), n);
+
+	hook_printf(f->m->hook, LEVEL_WARN,
+		    "%s: ends at byte %llu, %llu were listed: changed on the server "
+		    "while it was read",
+		    path ? path : "?", (unsigned long long)end,
+		    (unsigned long long)f->seen_size);
+	mutex_lock(&f->m->tree.lock);
+	n->checked = INT64_MIN;
+	n->flags &= (uint8_t)~NODE_CACHED;
+	mutex_unlock(&f->m->tree.lock);
+	return -EIO;
+}
+
 static int read_locked(struct file *f, const struct wait *w, uint64_t off, size_t len,
 		       struct file_data *ret) REQUIRES(f->lock)
 {
@@ -544,9 +563,12 @@ static int read_locked(struct file *f, const struct wait *w, uint64_t off, size_
 	if (off >= size) {
 		return 0;
 	}
-	r = file_stream_locked(f, w, off, (size_t)MIN((uint64_t)len, size - off),
-			       &ret->slice);
+	len = (size_t)MIN((uint64_t)len, size - off);
+	r = file_stream_locked(f, w, off, len, &ret->slice);
 	ret->len = ret->slice.len;
+	if (r == 0 && ret->len < len) {
+		r = shorter_locked(f, off + ret->len);
+	}
 	return r;
 }
 
