@@ -29,7 +29,7 @@ struct host {
 	_Atomic bool mlst; /* MLSD and MLST */
 	_Atomic bool mfmt, mdtm, size, site_chmod;
 	_Atomic bool mdtm_set; /* MDTM with a time stamp in front sets it (vsftpd) */
-	_Atomic bool rest, utf8, pret;
+	_Atomic bool utf8;
 	/* EPSV failed once and PASV worked, or EPSV was not answered (#47). */
 	_Atomic bool epsv_bad;
 	_Atomic bool epsv_worked;

@@ -278,9 +278,7 @@ static void learn_features(struct host *h, const struct reply *feat)
 	h->mfmt = mute || reply_feature(feat, "MFMT");
 	h->mdtm = mute || reply_feature(feat, "MDTM");
 	h->size = mute || reply_feature(feat, "SIZE");
-	h->rest = true;
 	h->utf8 = reply_feature(feat, "UTF8") != NULL;
-	h->pret = reply_feature(feat, "PRET") != NULL;
 	h->site_chmod = true; /* rarely listed; a refusal is remembered */
 	/* vsftpd sets times by MDTM and has no MFMT. */
 	h->mdtm_set = !h->mfmt;

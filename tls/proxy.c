@@ -155,22 +155,32 @@ static int socks_login(struct talk *t)
 	return answer[1] == 0 ? 0 : wants_login(t);
 }
 
+/* A request, and the first bytes of its answer, which begin with the version. */
+static int socks_ask(struct talk *t, const void *request, size_t len,
+		     unsigned char *answer, size_t size)
+{
+	int r = send_all(t, request, len);
+
+	if (r == 0) {
+		r = recv_all(t, answer, size);
+	}
+	if (r < 0) {
+		return r;
+	}
+	return answer[0] == SOCKS ? 0 : garbage(t);
+}
+
 static int socks_greet(struct talk *t)
 {
 	const unsigned char none[] = { SOCKS, 1, SOCKS_NONE };
 	const unsigned char both[] = { SOCKS, 2, SOCKS_NONE, SOCKS_PASSWORD };
 	bool user = t->proxy->user[0];
 	unsigned char answer[2];
-	int r = user ? send_all(t, both, sizeof(both)) : send_all(t, none, sizeof(none));
+	int r = user ? socks_ask(t, both, sizeof(both), answer, sizeof(answer))
+		     : socks_ask(t, none, sizeof(none), answer, sizeof(answer));
 
-	if (r == 0) {
-		r = recv_all(t, answer, sizeof(answer));
-	}
 	if (r < 0) {
 		return r;
-	}
-	if (answer[0] != SOCKS) {
-		return garbage(t);
 	}
 	if (answer[1] == SOCKS_PASSWORD && user) {
 		return socks_login(t);
@@ -226,15 +236,9 @@ static int socks_connect(struct talk *t)
 	}
 	request[n++] = (unsigned char)(t->port >> 8);
 	request[n++] = (unsigned char)t->port;
-	r = send_all(t, request, n);
-	if (r == 0) {
-		r = recv_all(t, answer, sizeof(answer));
-	}
+	r = socks_ask(t, request, n, answer, sizeof(answer));
 	if (r < 0) {
 		return r;
-	}
-	if (answer[0] != SOCKS) {
-		return garbage(t);
 	}
 	if (answer[1] != 0) {
 		return socks_refusal(t, answer[1]);
