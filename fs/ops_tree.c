@@ -245,6 +245,9 @@ static int do_chmod(struct mount *m, struct node *n, unsigned mode, const struct
 	bool gone, same, told;
 	int r;
 
+	if (n->kind == ENTRY_SYMLINK) {
+		return -EOPNOTSUPP; /* SITE CHMOD would go through to the target */
+	}
 	mutex_lock(&m->tree.lock);
 	attr_fill_locked(m, n, &st);
 	gone = n->flags & NODE_GONE;
@@ -269,16 +272,24 @@ static int do_chmod(struct mount *m, struct node *n, unsigned mode, const struct
 	n->flags |= NODE_HAS_MODE;
 	n->stamp = ++m->tree.clock;
 	mutex_unlock(&m->tree.lock);
+	if (mode & 07000) {
+		/* vsftpd says yes and leaves them out, pyftpdlib never tells them. */
+		dir_distrust(m, n);
+		dir_distrust(m, n->parent ? n->parent : n);
+	}
 	return 0;
 }
 
 static int do_utime(struct mount *m, struct node *n, int64_t mtime, const struct wait *w)
 {
 	_cleanup_free_ char *path = NULL;
-	bool done, keep = false;
+	/* No verb sets the time of a link itself: they would go through to the target. */
+	bool done, keep = n->kind == ENTRY_SYMLINK;
 	int r;
 
-	if (n->kind == ENTRY_FILE && file_defer_mtime(m, n, mtime)) {
+	if (keep) {
+		done = true;
+	} else if (n->kind == ENTRY_FILE && file_defer_mtime(m, n, mtime)) {
 		done = true;
 	} else {
 		mutex_lock(&m->tree.lock);

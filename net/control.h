@@ -27,8 +27,9 @@ struct host {
 	_Atomic bool known; /* FEAT was read once */
 	_Atomic bool opts_chosen; /* somebody writes, or wrote, opts_mlst */
 	_Atomic bool mlst; /* MLSD and MLST */
-	_Atomic bool mfmt, mdtm, size, site_chmod;
-	_Atomic bool mdtm_set; /* MDTM with a time stamp in front sets it (vsftpd) */
+	_Atomic bool mdtm, size;
+	/* net/wish.h: how times and modes may be set, which of the times were verified. */
+	_Atomic unsigned time_ways, time_proven, mode_ways;
 	_Atomic bool utf8;
 	/* EPSV failed once and PASV worked, or EPSV was not answered (#47). */
 	_Atomic bool epsv_bad;

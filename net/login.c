@@ -3,6 +3,7 @@
  * the session needs (protection, type, features, directory) in as few flights as the
  * server takes. */
 #include "net/control.h"
+#include "net/wish.h"
 #include "tls/channel.h"
 
 #include <errno.h>
@@ -275,13 +276,10 @@ static void learn_features(struct host *h, const struct reply *feat)
 	bool mute = !reply_is(feat, 2);
 
 	h->mlst = mlst != NULL;
-	h->mfmt = mute || reply_feature(feat, "MFMT");
 	h->mdtm = mute || reply_feature(feat, "MDTM");
 	h->size = mute || reply_feature(feat, "SIZE");
 	h->utf8 = reply_feature(feat, "UTF8") != NULL;
-	h->site_chmod = true; /* rarely listed; a refusal is remembered */
-	/* vsftpd sets times by MDTM and has no MFMT. */
-	h->mdtm_set = !h->mfmt;
+	wish_learn(h, feat);
 	if (mlst && !atomic_exchange(&h->opts_chosen, true)) {
 		choose_facts(mlst, h->opts_mlst, sizeof(h->opts_mlst));
 	}

@@ -25,21 +25,19 @@ static int64_t number_after_code(const struct reply *reply)
 	return (int64_t)n;
 }
 
-static bool look_facts(const struct reply *reply, struct look *look)
+static void look_facts(const struct reply *reply, struct look *look)
 {
 	_cleanup_reply_ struct reply copy = { reply->code, strdup(reply->text) };
 	_cleanup_(stat_result_release) struct stat_result st = { 0 };
 	const struct entry *e = &st.entry;
 
-	if (!copy.text || remote_parse_mlst(&copy, &st) < 0 ||
-	    !(e->flags & ENTRY_HAS_SIZE)) {
-		return false;
+	if (!copy.text || remote_parse_mlst(&copy, &st) < 0) {
+		return;
 	}
-	look->has_size = true;
+	look->has_size = e->flags & ENTRY_HAS_SIZE;
 	look->size = e->size;
 	look->mtime = e->flags & ENTRY_HAS_MTIME ? e->mtime : -1;
 	look->mode = e->flags & ENTRY_HAS_MODE ? e->mode : -1;
-	return true;
 }
 
 size_t look_commands(struct host *host, const char *path, struct command cmds[2])
@@ -77,7 +75,7 @@ void look_replies(struct host *host, const struct command *cmds,
 				look->missing = true;
 			}
 		} else if (strcmp(verb, "MLST") == 0) {
-			(void)look_facts(reply, look);
+			look_facts(reply, look);
 		} else if (strcmp(verb, "SIZE") == 0) {
 			number = number_after_code(reply);
 			if (number >= 0) {
@@ -106,13 +104,14 @@ int look_at(struct control *c, const struct wait *w, const char *path, struct lo
 	if (r == 0 && !ret->has_size && host->size && n > 0 &&
 	    strcmp(cmds[0].verb, "SIZE") != 0) {
 		_cleanup_reply_ struct reply reply = { 0 };
-		int64_t mtime = ret->mtime;
+		struct look facts = *ret;
 
 		cmds[0] = (struct command){ "SIZE", path };
 		r = control_command(c, w, "SIZE", path, &reply);
 		if (r == 0) {
 			look_replies(host, cmds, &reply, 1, ret);
-			ret->mtime = mtime;
+			ret->mtime = facts.mtime;
+			ret->mode = facts.mode;
 		}
 	}
 	return r;

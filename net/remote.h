@@ -60,10 +60,9 @@ int remote_rmdir(struct remote *r, const struct wait *w, const char *path);
 int remote_unlink(struct remote *r, const struct wait *w, const char *path);
 int remote_rename(struct remote *r, const struct wait *w, const char *from,
 		  const char *to);
-/* -EOPNOTSUPP where the server has no SITE CHMOD. */
+/* By the ways of net/wish.h, whichever the server goes. -EOPNOTSUPP: none (times of
+ * directories: vsftpd, pyftpdlib). mtime in seconds since 1970 UTC. */
 int remote_chmod(struct remote *r, const struct wait *w, const char *path, unsigned mode);
-/* Seconds since 1970 UTC; MFMT, else MDTM with a stamp. -EOPNOTSUPP where the server
- * cannot set it (for directories: vsftpd, pyftpdlib). */
 int remote_utime(struct remote *r, const struct wait *w, const char *path, int64_t mtime);
 
 /* Makes an errno for a program of what a connection-level failure was: what the network,

@@ -29,13 +29,4 @@ int remote_list_on(struct remote *r, struct control *c, const struct wait *w,
 /* Modifies reply->text. -EPROTO: no facts in it. */
 int remote_parse_mlst(struct reply *reply, struct stat_result *ret);
 
-/* "CHMOD 644 path" for SITE; "20260102030405 path" for remote_time_verb(): "MFMT",
- * "MDTM", or NULL when the server can set no times. */
-int remote_chmod_args(char *ret, size_t size, const char *path, unsigned mode);
-int remote_time_args(char *ret, size_t size, const char *path, int64_t mtime);
-const char *remote_time_verb(struct remote *r);
-/* Learns from a refusal; -EOPNOTSUPP when the server gave no better reason. */
-int remote_time_refused(struct remote *r, const char *verb, const char *path,
-			const struct reply *reply);
-
 #endif

@@ -13,6 +13,7 @@
 #include "net/path.h"
 #include "net/remote_private.h"
 #include "net/transfer.h"
+#include "net/wish.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,7 +21,14 @@
 #include <string.h>
 #include <time.h>
 
-enum { BLOCK = 256 * 1024, LOOK_AGAIN_MS = 300, SILENT_MAX = 2 };
+enum {
+	BLOCK = 256 * 1024,
+	LOOK_AGAIN_MS = 300,
+	SILENT_MAX = 2,
+	JUST_WRITTEN =
+		120, /* s: how far the server's clock may be off for its time of a file
+			       just stored */
+};
 
 enum stage { SEND, DOUBT, AFTER };
 
@@ -220,32 +228,33 @@ static int resolve_doubt(struct upload *u, struct control *c)
 
 /* ---- afterwards ---- */
 
-static int chmod_error(struct host *host, const struct reply *reply)
+/* A grant of a time is judged by the look that follows. */
+static void note_time(struct upload *u, struct host *host, const struct wish *wish,
+		      const struct reply *reply, int64_t seen)
 {
-	int e = reply_errno(reply);
+	int64_t wanted = u->job->mtime, now = time(NULL);
+	bool had_other = wanted < now - JUST_WRITTEN || wanted > now + JUST_WRITTEN;
+	bool forgotten;
 
-	if (e == EOPNOTSUPP) {
-		host->site_chmod = false; /* not sent again */
+	if (!reply_is(reply, 2)) {
+		u->result.mtime_error = wish_time_refused(host, wish, reply);
+	} else if (!wish_time_verify(host, wish, u->hook, wanted, seen, had_other)) {
+		u->result.mtime_error = -EOPNOTSUPP;
+	} else {
+		u->result.mtime_error = 0;
 	}
-	return e ? -e : -EPERM;
+	forgotten = !(host->time_ways & wish->way);
+	/* late_wishes() goes the other ways. */
+	u->mtime_sent = !forgotten || !remote_has_utime(u->remote);
 }
 
-static void note_wish(struct upload *u, struct host *host, const struct command *cmd,
+static void note_mode(struct upload *u, struct host *host, const struct wish *wish,
 		      const struct reply *reply)
 {
-	bool granted = reply_is(reply, 2);
+	int e = reply_is(reply, 2) ? 0 : wish_mode_refused(host, wish, reply);
 
-	if (strcmp(cmd->verb, "SITE") == 0) {
-		u->mode_sent = true;
-		u->result.mode_error = granted ? 0 : chmod_error(host, reply);
-		return;
-	}
-	u->result.mtime_error =
-		granted ? 0
-			: remote_time_refused(u->remote, cmd->verb, u->job->path, reply);
-	/* late_wishes() tries the next verb of the ladder. */
-	u->mtime_sent = granted || !remote_has_utime(u->remote) ||
-			strcmp(remote_time_verb(u->remote), cmd->verb) == 0;
+	u->result.mode_error = e || reply_is(reply, 2) ? e : -EPERM;
+	u->mode_sent = e != -EOPNOTSUPP || !remote_has_chmod(u->remote);
 }
 
 /* Wishes first, then the look, in one batch: it tells the final truth. */
@@ -253,26 +262,25 @@ static int wish_and_look(struct upload *u, struct control *c, struct look *ret)
 {
 	const struct upload_job *job = u->job;
 	struct host *host = control_host(c);
-	char stamp[PATH_COMMAND_MAX], chmod[PATH_COMMAND_MAX];
-	const char *verb = remote_time_verb(u->remote);
+	struct wish mtime, mode;
 	struct command cmds[4];
 	struct reply replies[4] = { { 0 } };
-	size_t n = 0, wishes;
+	size_t n = 0, n_time = 0, wishes;
 	int r = 0;
 
-	if (job->mtime >= 0 && !u->mtime_sent && verb) {
-		r = remote_time_args(stamp, sizeof(stamp), job->path, job->mtime);
-		if (r == 0) {
-			cmds[n++] = (struct command){ verb, stamp };
+	if (job->mtime >= 0 && !u->mtime_sent) {
+		r = wish_time(host, job->path, job->mtime, 0, &mtime);
+		if (r > 0) {
+			cmds[n++] = mtime.cmd;
+			n_time = n;
 		}
 	}
 	/* A mode of creation is compared first, where the look shows modes. */
-	if (r == 0 && job->mode >= 0 && !u->mode_sent && host->site_chmod &&
+	if (r >= 0 && job->mode >= 0 && !u->mode_sent &&
 	    (job->mode_required || !host->mlst)) {
-		r = remote_chmod_args(chmod, sizeof(chmod), job->path,
-				      (unsigned)job->mode);
-		if (r == 0) {
-			cmds[n++] = (struct command){ "SITE", chmod };
+		r = wish_mode(host, job->path, (unsigned)job->mode, &mode);
+		if (r > 0) {
+			cmds[n++] = mode.cmd;
 		}
 	}
 	if (r < 0) {
@@ -282,10 +290,13 @@ static int wish_and_look(struct upload *u, struct control *c, struct look *ret)
 	n += look_commands(host, job->path, cmds + n);
 	r = n ? control_batch(c, u->wait, cmds, n, replies) : 0;
 	if (r == 0) {
-		for (size_t i = 0; i < wishes; i++) {
-			note_wish(u, host, &cmds[i], &replies[i]);
-		}
 		look_replies(host, cmds + wishes, replies + wishes, n - wishes, ret);
+		if (n_time > 0) {
+			note_time(u, host, &mtime, &replies[0], ret->mtime);
+		}
+		if (wishes > n_time) {
+			note_mode(u, host, &mode, &replies[n_time]);
+		}
 	}
 	for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
 		reply_release(&replies[i]);
@@ -298,23 +309,21 @@ static int adjust_mode(struct upload *u, struct control *c, struct look *look)
 {
 	const struct upload_job *job = u->job;
 	struct host *host = control_host(c);
-	char chmod[PATH_COMMAND_MAX];
 	_cleanup_reply_ struct reply reply = { 0 };
-	struct command cmd = { "SITE", chmod };
+	struct wish wish;
 	int r;
 
-	if (job->mode < 0 || u->mode_sent || look->mode < 0 || look->mode == job->mode ||
-	    !host->site_chmod) {
+	if (job->mode < 0 || u->mode_sent || look->mode < 0 || look->mode == job->mode) {
 		return 0;
 	}
-	r = remote_chmod_args(chmod, sizeof(chmod), job->path, (unsigned)job->mode);
-	if (r == 0) {
-		r = control_command(c, u->wait, cmd.verb, cmd.arg, &reply);
+	r = wish_mode(host, job->path, (unsigned)job->mode, &wish);
+	if (r > 0) {
+		r = control_command(c, u->wait, wish.cmd.verb, wish.cmd.arg, &reply);
 	}
-	if (r < 0) {
+	if (r < 0 || !reply.code) {
 		return r;
 	}
-	note_wish(u, host, &cmd, &reply);
+	note_mode(u, host, &wish, &reply);
 	if (u->result.mode_error == 0) {
 		look->mode = job->mode;
 	}

@@ -29,9 +29,9 @@ static void check_happy(struct talk *t)
 
 	assert_string_equal(control_home(c), "/");
 	assert_true(channel_is_tls(control_channel(c)));
-	assert_true(t->host.known && t->host.mlst && t->host.mfmt && t->host.size &&
+	assert_true(t->host.known && t->host.mlst && t->host.time_ways && t->host.size &&
 		    t->host.mdtm);
-	assert_false(t->host.mdtm_set);
+	assert_false(t->host.time_proven);
 	assert_string_equal(t->host.opts_mlst, "");
 	assert_int_equal(control_owed(c), 0);
 	assert_int_equal(control_check(c), 0);

@@ -397,25 +397,6 @@ static void test_rename_over_refused_restores(void **state)
 	talk_end(t);
 }
 
-SCRIPT(peer_connected, cannot_set_times)
-{
-	peer_answer(c, "SITE CHMOD 640 /f", "502 SITE not understood");
-	peer_answer(c, "MDTM 20200102030405 /f", "213 set");
-}
-
-/* chmod is asked once and never again; times are set by MDTM where MFMT is not offered. */
-static void test_attributes(void **state)
-{
-	struct talk *t = *state;
-	struct remote *r = talk_serve_remote(t, no_mlst, cannot_set_times, NULL);
-
-	assert_int_equal(remote_chmod(r, NULL, "/f", 0640), -EOPNOTSUPP);
-	assert_int_equal(remote_chmod(r, NULL, "/f", 0640), -EOPNOTSUPP);
-	assert_int_equal(remote_utime(r, NULL, "/f", 1577934245), 0);
-	talk_end(t);
-	assert_int_equal(peer_count(t->peer, "SITE"), 1);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,7 +412,6 @@ int main(void)
 		TALK(test_mlst_shapes),
 		TALK(test_mlst_mute),
 		TALK(test_deduced),
-		TALK(test_attributes),
 		TALK(test_rename_over_by_stepping_aside),
 		TALK(test_rename_over_refused_restores),
 	};
