@@ -2,6 +2,7 @@
 #include "fs/attr.h"
 
 #include "fs/dir.h"
+#include "fs/links.h"
 #include "fs/options.h"
 
 #include <string.h>
@@ -60,6 +61,15 @@ static unsigned permissions(const struct mount *m, const struct node *n)
 	return mode & ~mask;
 }
 
+/* As long as what readlink will say. */
+static uint64_t link_size_locked(struct mount *m, const struct node *n)
+	REQUIRES(m->tree.lock)
+{
+	char shown[PATH_MAX];
+
+	return strlen(links_show_locked(m, n, shown) == 0 ? shown : n->target);
+}
+
 void attr_fill_locked(struct mount *m, const struct node *n, struct stat *st)
 {
 	/* ENTRY_OTHER is shown as a socket: of all special files the one that
@@ -75,7 +85,7 @@ void attr_fill_locked(struct mount *m, const struct node *n, struct stat *st)
 	if (n->kind == ENTRY_DIR) {
 		size = 4096;
 	} else if (n->kind == ENTRY_SYMLINK && n->target) {
-		size = strlen(n->target);
+		size = link_size_locked(m, n);
 	}
 	*st = (struct stat){
 		.st_ino = n->number,

@@ -11,6 +11,7 @@
 #include "fs/dir.h"
 
 #include "fs/children.h"
+#include "fs/links.h"
 #include "fs/options.h"
 #include "net/path.h"
 
@@ -106,6 +107,9 @@ static int load_locked(struct mount *m, struct node *n, const struct wait *w)
 	if (r == 0) {
 		mutex_unlock(&m->tree.lock);
 		r = remote_list(m->remote, w, q.path, &l);
+		if (r == 0) {
+			links_filter(m, w, q.path, l);
+		}
 		mutex_lock(&m->tree.lock);
 	}
 	if (n->flags & NODE_GONE) {
@@ -225,14 +229,6 @@ static int apply_locked(struct tree *t, struct node *parent, const char *name,
 	return 0;
 }
 
-/* MLST of ProFTPD shows a link as the file or directory it leads to, but with the size
- * and mode of the link itself: believed, the file would be cut to the length of the
- * link's target. MLSD knows better. */
-static bool may_be_link(const struct entry *e)
-{
-	return (e->flags & ENTRY_HAS_MODE) && e->mode == 0777 && e->kind != ENTRY_SYMLINK;
-}
-
 /* One remote_stat() of a name. Results as of apply_locked(), or why it failed. */
 static int stat_locked(struct mount *m, struct node *parent, const char *name,
 		       const struct wait *w, struct node **ret) REQUIRES(m->tree.lock)
@@ -247,6 +243,7 @@ static int stat_locked(struct mount *m, struct node *parent, const char *name,
 	}
 	mutex_unlock(&m->tree.lock);
 	r = remote_stat(m->remote, w, q.path, &st);
+	r = links_filter_stat(m, w, q.path, r, &st);
 	mutex_lock(&m->tree.lock);
 	if (r < 0 && r != -ENOENT) {
 		return r;
@@ -259,7 +256,7 @@ static int stat_locked(struct mount *m, struct node *parent, const char *name,
 	}
 	/* SIZE and CWD look through links, and tell no mode: a name that is new to us is taken
 	 * from a listing. */
-	if (r == 0 && (may_be_link(&st.entry) || !remote_has_stat(m->remote)) &&
+	if (r == 0 && (links_want_listing(m, &st.entry) || !remote_has_stat(m->remote)) &&
 	    !node_find_locked(&m->tree, parent, name)) {
 		r = ensure_locked(m, parent, MAX(m->opt->dir_ttl, (int64_t)1), w);
 		*ret = r == 0 ? node_find_locked(&m->tree, parent, name) : NULL;

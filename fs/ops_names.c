@@ -6,6 +6,7 @@
 #include "fs/children.h"
 #include "fs/dir.h"
 #include "fs/file.h"
+#include "fs/links.h"
 #include "fs/options.h"
 #include "net/path.h"
 
@@ -201,13 +202,52 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	reply_made(req, m, n, r);
 }
 
+static int do_symlink(struct mount *m, struct node *parent, const char *name,
+		      const char *target, const struct wait *w, struct node **ret)
+{
+	_cleanup_free_ char *dir = NULL, *path = NULL, *there = NULL;
+	struct entry e = { .kind = ENTRY_SYMLINK, .flags = ENTRY_HAS_MTIME };
+	int r = change_allowed(m, false);
+
+	if (r == 0 && m->opt->symlinks == LINKS_HIDE) {
+		r = -EPERM;
+	}
+	if (r == 0) {
+		r = may_name(name);
+	}
+	if (r == 0) {
+		r = dir_path(m, parent, w, &dir);
+	}
+	if (r == 0) {
+		r = links_target(m, parent, dir, target, &there);
+	}
+	if (r < 0) {
+		return r;
+	}
+	path = path_join(dir, name);
+	if (!path) {
+		return -ENOMEM;
+	}
+	r = remote_symlink(m->remote, w, there, path);
+	if (r < 0) {
+		return change_failed(m, parent, r);
+	}
+	e.mtime = time(NULL);
+	e.target = there;
+	r = dir_added(m, parent, name, &e, ret);
+	touch(m, parent);
+	return r;
+}
+
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 		       const char *name)
 {
-	(void)target;
-	(void)parent;
-	(void)name;
-	fuse_reply_err(req, EPERM);
+	struct mount *m = mount_of(req);
+	struct wait w = wait_of(req);
+	struct node *n = NULL;
+	int r = do_symlink(m, node_of(&m->tree, parent), name, target, &w, &n);
+
+	reply_made(req, m, n, r);
 }
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)

@@ -6,11 +6,10 @@
 #include "fs/attr.h"
 #include "fs/dir.h"
 #include "fs/file.h"
+#include "fs/links.h"
 #include "fs/options.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -120,83 +119,14 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	fuse_reply_statfs(req, &st);
 }
 
-static bool known_target(struct mount *m, struct node *n, char **ret)
-{
-	bool known;
-
-	mutex_lock(&m->tree.lock);
-	known = n->kind == ENTRY_SYMLINK && n->target;
-	*ret = known ? strdup(n->target) : NULL;
-	mutex_unlock(&m->tree.lock);
-	return known;
-}
-
-/* The target as the server told it: from a listing, else asked for. */
-static int link_target(struct mount *m, struct node *n, const struct wait *w, char **ret)
-{
-	int r;
-
-	if (!known_target(m, n, ret)) {
-		r = dir_learn_links(m, n, w);
-		if (r < 0) {
-			return r;
-		}
-		if (!known_target(m, n, ret)) {
-			return -EIO;
-		}
-	}
-	return *ret ? 0 : -ENOMEM;
-}
-
-/* An absolute target is a path of the server: where it lies in the mounted
- * directory, it is told as seen from the link. */
-static int link_rewrite(struct mount *m, struct node *n, const char *target,
-			char out[static PATH_MAX])
-{
-	const char *base = remote_base(m->remote);
-	size_t len = base ? strlen(base) : 0, used = 0;
-	int wrote;
-
-	while (len > 0 && base[len - 1] == '/') {
-		len--;
-	}
-	if (target[0] != '/' || !base || strncmp(target, base, len) != 0 ||
-	    (target[len] != '/' && target[len] != '\0')) {
-		wrote = snprintf(out, PATH_MAX, "%s", target);
-		return wrote < PATH_MAX ? 0 : -EIO;
-	}
-	target += len;
-	while (*target == '/') {
-		target++;
-	}
-	mutex_lock(&m->tree.lock);
-	for (struct node *p = n->parent; p && p != m->tree.root; p = p->parent) {
-		if (used + 3 < PATH_MAX) {
-			memcpy(out + used, "../", 3);
-		}
-		used += 3;
-	}
-	mutex_unlock(&m->tree.lock);
-	if (used + strlen(target) + 2 > PATH_MAX) {
-		return -EIO;
-	}
-	/* "../" alone is a fine target, nothing at all is not. */
-	strcpy(out + used, used == 0 && !*target ? "." : target);
-	return 0;
-}
-
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	struct mount *m = mount_of(req);
 	struct node *n = node_of(&m->tree, ino);
 	struct wait w = wait_of(req);
-	_cleanup_free_ char *target = NULL;
 	char out[PATH_MAX];
-	int r = link_target(m, n, &w, &target);
+	int r = links_read(m, n, &w, out);
 
-	if (r == 0) {
-		r = link_rewrite(m, n, target, out);
-	}
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 	} else {

@@ -29,6 +29,7 @@ static const char *const version_words[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const auto_words[] = { "auto", "yes", "no", NULL };
 static const char *const reuse_words[] = { "yes", "require", "no", NULL };
 static const char *const list_words[] = { "auto", "mlsd", "list", NULL };
+static const char *const symlinks_words[] = { "contain", "follow", "raw", "hide", NULL };
 static const char *const cache_words[] = { "auto_cache", "kernel_cache", "direct_io",
 					   NULL };
 static const char *const family_words[] = { "any", "ipv4", "ipv6", NULL };
@@ -171,6 +172,9 @@ static const struct option_row options_table[] = {
 {"list", NULL, CHOICE(enum list_mode, list, list_words), G, .metavar = "auto|mlsd|list",
  .def = "auto",
  .help = "how directories are listed"},
+{"symlinks", NULL, CHOICE(enum symlinks_mode, symlinks, symlinks_words), G,
+ .metavar = "contain|follow|raw|hide", .def = "contain",
+ .help = "links: kept inside the mount, as what they lead to, as told, not shown"},
 {"uid", NULL, UINT(uid), G, .metavar = "N", .def = "(the mounter)", .max = UINT32_MAX - 1,
  .help = "owner shown"},
 {"gid", NULL, UINT(gid), G, .metavar = "N", .def = "(the mounter)", .max = UINT32_MAX - 1,

@@ -32,6 +32,7 @@ enum option_rank {
 enum prot_mode { PROT_PRIVATE, PROT_CLEAR };
 enum page_cache { CACHE_AUTO, CACHE_KERNEL, CACHE_DIRECT };
 enum upload_mode { UPLOAD_AUTO, UPLOAD_INPLACE, UPLOAD_ATOMIC };
+enum symlinks_mode { LINKS_CONTAIN, LINKS_FOLLOW, LINKS_RAW, LINKS_HIDE };
 enum active_source { SOURCE_ANY, SOURCE_DEFAULT };
 enum ip_family { IP_ANY, IP_V4, IP_V6 };
 
@@ -94,6 +95,7 @@ struct options {
 
 	/* names and metadata */
 	enum list_mode list;
+	enum symlinks_mode symlinks;
 	unsigned uid, gid, umask;
 	unsigned fmask, dmask; /* after options_parse() the umask when not given */
 	bool noperm_errors;

@@ -199,7 +199,8 @@ static bool replaces_locked(struct file *f, int *ret_mode) REQUIRES(f->lock)
 	mutex_lock(&f->m->tree.lock);
 	replaces = f->m->opt->upload == UPLOAD_ATOMIC ||
 		   (f->m->opt->upload == UPLOAD_AUTO && !(n->flags & NODE_LOCAL) &&
-		    f->seen && f->seen_size > 0);
+		    /* it may be a link that is shown as its target */
+		    f->m->opt->symlinks != LINKS_FOLLOW && f->seen && f->seen_size > 0);
 	*ret_mode = n->flags & NODE_HAS_MODE ? n->mode : -1;
 	mutex_unlock(&f->m->tree.lock);
 	return replaces;

@@ -279,6 +279,7 @@ static void learn_features(struct host *h, const struct reply *feat)
 	h->mdtm = mute || reply_feature(feat, "MDTM");
 	h->size = mute || reply_feature(feat, "SIZE");
 	h->utf8 = reply_feature(feat, "UTF8") != NULL;
+	h->site_symlink = reply_feature(feat, "SITE SYMLINK") != NULL;
 	wish_learn(h, feat);
 	if (mlst && !atomic_exchange(&h->opts_chosen, true)) {
 		choose_facts(mlst, h->opts_mlst, sizeof(h->opts_mlst));

@@ -38,6 +38,8 @@ static void look_facts(const struct reply *reply, struct look *look)
 	look->size = e->size;
 	look->mtime = e->flags & ENTRY_HAS_MTIME ? e->mtime : -1;
 	look->mode = e->flags & ENTRY_HAS_MODE ? e->mode : -1;
+	look->link =
+		e->kind == ENTRY_SYMLINK || (e->kind == ENTRY_FILE && look->mode == 0777);
 }
 
 size_t look_commands(struct host *host, const char *path, struct command cmds[2])
@@ -101,7 +103,7 @@ int look_at(struct control *c, const struct wait *w, const char *path, struct lo
 	}
 	reply_release(&replies[0]);
 	reply_release(&replies[1]);
-	if (r == 0 && !ret->has_size && host->size && n > 0 &&
+	if (r == 0 && (!ret->has_size || ret->link) && host->size && n > 0 &&
 	    strcmp(cmds[0].verb, "SIZE") != 0) {
 		_cleanup_reply_ struct reply reply = { 0 };
 		struct look facts = *ret;

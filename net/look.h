@@ -8,6 +8,7 @@
 
 struct look {
 	bool has_size, missing;
+	bool link; /* these may be the size and time of a link, not of what it leads to */
 	uint64_t size;
 	int64_t mtime; /* -1 unknown */
 	int mode; /* -1 unknown */

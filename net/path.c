@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char iac = '\xff';
@@ -142,4 +143,90 @@ char *path_clean(const char *path)
 	}
 	out[n] = '\0';
 	return out;
+}
+
+/* How many levels a path leads up at its beginning; *ret_late: ".." comes behind a name, too. */
+static unsigned levels_up(const char *path, bool *ret_late)
+{
+	unsigned up = 0;
+	bool named = false;
+
+	*ret_late = false;
+	while (*path) {
+		size_t len = strcspn(path, "/");
+
+		if (len == 2 && path[0] == '.' && path[1] == '.') {
+			*ret_late = *ret_late || named;
+			up++;
+		} else if (len > 1 || (len == 1 && path[0] != '.')) {
+			named = true;
+		}
+		path += len;
+		path += *path == '/';
+	}
+	return up;
+}
+
+const char *path_below(const char *base, const char *path)
+{
+	size_t len = strlen(base);
+
+	while (len > 0 && base[len - 1] == '/') {
+		len--;
+	}
+	if (strncmp(path, base, len) != 0 || (path[len] != '/' && path[len] != '\0')) {
+		return NULL;
+	}
+	path += len;
+	while (*path == '/') {
+		path++;
+	}
+	return path;
+}
+
+static int contain_absolute(const char *base, const char *target, unsigned depth,
+			    char ret[static PATH_MAX])
+{
+	_cleanup_free_ char *clean = path_clean(target);
+	const char *rest = clean ? path_below(base, clean) : NULL;
+	size_t used = (size_t)depth * 3;
+
+	if (!clean) {
+		return -ENOMEM;
+	}
+	if (!rest) {
+		return -EPERM;
+	}
+	if (used + strlen(rest) + 2 > PATH_MAX) {
+		return -ENAMETOOLONG;
+	}
+	for (size_t i = 0; i < used; i += 3) {
+		memcpy(ret + i, "../", 3);
+	}
+	/* "../" alone is a fine target, nothing at all is not. */
+	strcpy(ret + used, used == 0 && !*rest ? "." : rest);
+	return 0;
+}
+
+int path_contain(const char *base, const char *target, unsigned depth,
+		 char ret[static PATH_MAX])
+{
+	_cleanup_free_ char *clean = NULL;
+	bool late;
+
+	if (target[0] == '/') {
+		return contain_absolute(base, target, depth, ret);
+	}
+	(void)levels_up(target, &late);
+	if (late) {
+		clean = path_clean(target);
+		if (!clean) {
+			return -ENOMEM;
+		}
+		target = *clean ? clean : ".";
+	}
+	if (!*target || levels_up(target, &late) > depth) {
+		return -EPERM;
+	}
+	return snprintf(ret, PATH_MAX, "%s", target) < PATH_MAX ? 0 : -ENAMETOOLONG;
 }

@@ -6,6 +6,8 @@
 
 #include "base/buf.h"
 
+#include <limits.h>
+
 /* Appends "VERB" or "VERB arg" and CR LF to out, with each 0xFF byte of arg doubled
  * (telnet IAC, RFC 854: ProFTPD stores \xff\xf4x as x otherwise). arg may be NULL.
  * -EINVAL when verb or arg contains CR, LF (arg is a C string: NUL cannot occur),
@@ -30,5 +32,15 @@ char *path_parent(const char *path);
 /* Folds "//", "/./" and trailing "/" of a path typed by the user, and resolves ".." by
  * text; "/" and leading ".." of a relative path stay. Fresh memory; NULL on ENOMEM. */
 char *path_clean(const char *path);
+
+/* What follows base in path: "" or a relative path. NULL: it does not lie there. */
+const char *path_below(const char *base, const char *path);
+
+/* What readlink says of a target told by the server, for a link in a directory `depth` levels
+ * below the mounted one, base. Absolute targets are the server's paths: those inside base
+ * become relative. Where ".." follows a name the path is folded by its text: nobody can be led
+ * out through another link. -EPERM: it leads out; -ENAMETOOLONG. Pure. */
+int path_contain(const char *base, const char *target, unsigned depth,
+		 char ret[static PATH_MAX]);
 
 #endif

@@ -55,6 +55,14 @@ int remote_stat(struct remote *r, const struct wait *w, const char *path,
 		struct stat_result *ret);
 void stat_result_release(struct stat_result *s);
 
+/* What a link leads to, as the server's SIZE, MDTM and CWD follow it: never a link. */
+int remote_stat_target(struct remote *r, const struct wait *w, const char *path,
+		       struct stat_result *ret);
+
+/* Both absolute. -EPERM: the server cannot, not to this target, or the names cannot be
+ * told to it (SITE SYMLINK separates by blanks); -EEXIST, -EACCES, -ENOSPC ... */
+int remote_symlink(struct remote *r, const struct wait *w, const char *target,
+		   const char *path);
 int remote_mkdir(struct remote *r, const struct wait *w, const char *path);
 int remote_rmdir(struct remote *r, const struct wait *w, const char *path);
 int remote_unlink(struct remote *r, const struct wait *w, const char *path);

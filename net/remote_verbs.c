@@ -142,6 +142,23 @@ static int stat_verb(struct remote *r, struct control *c, const struct wait *w, 
 	return remote_stat_on(r, c, w, job->path, job->stat);
 }
 
+static int target_verb(struct remote *r, struct control *c, const struct wait *w,
+		       void *arg)
+{
+	struct path_job *job = arg;
+
+	(void)r;
+	return stat_size(c, w, job->path, job->stat);
+}
+
+int remote_stat_target(struct remote *r, const struct wait *w, const char *path,
+		       struct stat_result *ret)
+{
+	struct path_job job = { .path = path, .stat = ret };
+
+	return remote_run(r, w, true, path, target_verb, &job);
+}
+
 int remote_stat(struct remote *r, const struct wait *w, const char *path,
 		struct stat_result *ret)
 {
@@ -295,4 +312,51 @@ int remote_rename(struct remote *r, const struct wait *w, const char *from,
 	struct path_job job = { .path = from, .to = to };
 
 	return remote_run(r, w, false, from, rename_verb, &job);
+}
+
+/* ProFTPD takes a quoted name that has blanks for the link, though not for the target. */
+static int symlink_args(char *ret, size_t size, const char *target, const char *path)
+{
+	bool blank = strchr(path, ' ') != NULL;
+	const char *quote = blank ? "\"" : "";
+
+	if (strchr(target, ' ') || (blank && strchr(path, '"'))) {
+		return -EPERM;
+	}
+	return snprintf(ret, size, "SYMLINK %s %s%s%s", target, quote, path, quote) <
+			       (int)size
+		       ? 0
+		       : -ENAMETOOLONG;
+}
+
+static int symlink_verb(struct remote *r, struct control *c, const struct wait *w,
+			void *arg)
+{
+	const struct path_job *job = arg;
+	_cleanup_reply_ struct reply reply = { 0 };
+	char args[PATH_COMMAND_MAX];
+	int e = symlink_args(args, sizeof(args), job->to, job->path);
+
+	if (e == 0 && !control_host(c)->site_symlink) {
+		e = -EPERM;
+	}
+	if (e == 0) {
+		e = control_command(c, w, "SITE", args, &reply);
+	}
+	if (e < 0 || reply_is(&reply, 2)) {
+		return e;
+	}
+	hook_printf(r->server->hook, LEVEL_DEBUG, "SITE %s: %d %s", args, reply.code,
+		    reply_words(&reply));
+	e = -reply_errno(&reply);
+	/* The directory is there, so it is the target that is missing: ProFTPD wants one. */
+	return e == 0 || e == -ENOENT || e == -EOPNOTSUPP || e == -EINVAL ? -EPERM : e;
+}
+
+int remote_symlink(struct remote *r, const struct wait *w, const char *target,
+		   const char *path)
+{
+	struct path_job job = { .path = path, .to = target };
+
+	return remote_run(r, w, false, path, symlink_verb, &job);
 }

@@ -292,7 +292,8 @@ static int wish_and_look(struct upload *u, struct control *c, struct look *ret)
 	if (r == 0) {
 		look_replies(host, cmds + wishes, replies + wishes, n - wishes, ret);
 		if (n_time > 0) {
-			note_time(u, host, &mtime, &replies[0], ret->mtime);
+			note_time(u, host, &mtime, &replies[0],
+				  ret->link ? -1 : ret->mtime);
 		}
 		if (wishes > n_time) {
 			note_mode(u, host, &mode, &replies[n_time]);

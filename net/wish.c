@@ -221,7 +221,7 @@ static int64_t time_told(struct host *host, const struct command *cmd,
 	struct look look;
 
 	look_replies(host, cmd, reply, 1, &look);
-	return look.mtime;
+	return look.link ? -1 : look.mtime;
 }
 
 /* One way; the first time with a look before and one behind, in the same flight. */

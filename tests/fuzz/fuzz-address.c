@@ -74,6 +74,30 @@ static void try_path(const char *text)
 	}
 }
 
+/* A contained path goes up at its beginning only, and not further than it may. */
+static void try_contain(const char *text)
+{
+	char shown[PATH_MAX];
+	unsigned up = 0;
+	const char *p = shown;
+
+	if (path_contain("/a/b", text, 2, shown) < 0) {
+		return;
+	}
+	must(shown[0] && shown[0] != '/');
+	for (; *p; p += strspn(p, "/")) {
+		size_t len = strcspn(p, "/");
+
+		if (len == 2 && strncmp(p, "..", 2) == 0) {
+			must(up < 2);
+			up++;
+		} else if (len > 1 || *p != '.') {
+			up = 2;
+		}
+		p += len;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_free_ char *text = strndup((const char *)data, size);
@@ -82,6 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_passive(text);
 		try_range(text);
 		try_path(text);
+		try_contain(text);
 	}
 	return 0;
 }

@@ -266,12 +266,66 @@ static void test_upload_lied_to(void **state)
 	assert_int_equal(peer_count(t->peer, "MFMT"), 1);
 }
 
+/* ---- links ---- */
+
+static const char makes_links[] = "211-Features:\n MDTM\n SIZE\n SITE SYMLINK\n211 End";
+
+SCRIPT(peer_connected, links)
+{
+	peer_answer(c, "SITE SYMLINK /a/b /c", "200 done");
+	peer_answer(c, "SITE SYMLINK /a \"/my link\"", "200 done");
+	peer_answer(c, "SITE SYMLINK /no /c", "550 SYMLINK: No such file or directory");
+	peer_answer(c, "SITE SYMLINK /a /c", "550 SYMLINK: File exists");
+	peer_answer(c, "SITE SYMLINK /a /x", "550 SYMLINK: Permission denied");
+	peer_answer(c, "SITE SYMLINK /a /x", "550 no");
+}
+
+/* Names that SITE SYMLINK would take for two are not sent. */
+static void test_symlink(void **state)
+{
+	struct talk *t = *state;
+	struct remote *r = talk_serve_remote(t, makes_links, links, NULL);
+
+	assert_int_equal(remote_symlink(r, NULL, "/a/b", "/c"), 0);
+	assert_int_equal(remote_symlink(r, NULL, "/a", "/my link"), 0);
+	assert_int_equal(remote_symlink(r, NULL, "/a b", "/c"), -EPERM);
+	assert_int_equal(remote_symlink(r, NULL, "/a", "/my \"link\""), -EPERM);
+	assert_int_equal(remote_symlink(r, NULL, "/a\nNOOP", "/c"), -EINVAL);
+	assert_int_equal(remote_symlink(r, NULL, "/no", "/c"), -EPERM);
+	assert_int_equal(remote_symlink(r, NULL, "/a", "/c"), -EEXIST);
+	assert_int_equal(remote_symlink(r, NULL, "/a", "/x"), -EACCES);
+	assert_int_equal(remote_symlink(r, NULL, "/a", "/x"), -EPERM);
+	talk_end(t);
+}
+
+SCRIPT(peer_connected, nothing_asked)
+{
+	(void)c;
+}
+
+static void test_symlink_not_offered(void **state)
+{
+	struct talk *t = *state;
+	struct remote *r = talk_serve_remote(t, plain, nothing_asked, NULL);
+
+	assert_int_equal(remote_symlink(r, NULL, "/a", "/b"), -EPERM);
+	talk_end(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TALK(test_mdtm),  TALK(test_utime),	      TALK(test_utime_with_zone),
-		TALK(test_mff),	  TALK(test_does_nothing),    TALK(test_local_time),
-		TALK(test_proof), TALK(test_refused_for_one), TALK(test_upload_lied_to),
+		TALK(test_mdtm),
+		TALK(test_utime),
+		TALK(test_utime_with_zone),
+		TALK(test_mff),
+		TALK(test_does_nothing),
+		TALK(test_local_time),
+		TALK(test_proof),
+		TALK(test_refused_for_one),
+		TALK(test_upload_lied_to),
+		TALK(test_symlink),
+		TALK(test_symlink_not_offered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

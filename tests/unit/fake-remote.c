@@ -195,6 +195,12 @@ int remote_stat(struct remote *r, const struct wait *w, const char *path,
 	return error;
 }
 
+int remote_stat_target(struct remote *r, const struct wait *w, const char *path,
+		       struct stat_result *ret)
+{
+	return remote_stat(r, w, path, ret);
+}
+
 void stat_result_release(struct stat_result *s)
 {
 	free(s->target);

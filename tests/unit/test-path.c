@@ -133,6 +133,81 @@ static void test_clean(void **state)
 	}
 }
 
+static void test_contain(void **state)
+{
+	static const struct {
+		const char *base, *target;
+		unsigned depth;
+		const char *shown; /* NULL: refused */
+	} rows[] = {
+		{ "/", "a", 0, "a" },
+		{ "/", "", 3, NULL },
+		{ "/", "./a/", 0, "./a/" },
+		{ "/", "../a", 0, NULL },
+		{ "/", "../a", 1, "../a" },
+		{ "/", "../../a", 1, NULL },
+		{ "/", "..", 1, ".." },
+		{ "/", "..", 0, NULL },
+		{ "/", ".//..//..", 2, ".//..//.." },
+		{ "/", ".//..//..", 1, NULL },
+		{ "/", "...", 0, "..." },
+		{ "/", "..a", 0, "..a" },
+		{ "/", ".", 0, "." },
+		/* ".." behind a name might go up from wherever another link led. */
+		{ "/", "a/../b", 0, "b" },
+		{ "/", "a/..", 0, "." },
+		{ "/", "a/../..", 0, NULL },
+		{ "/", "a/../..", 1, ".." },
+		{ "/", "../a/../b", 1, "../b" },
+		{ "/", "a/b/../../../c", 0, NULL },
+		{ "/", "/a", 0, "a" },
+		{ "/", "/a", 2, "../../a" },
+		{ "/", "/", 0, "." },
+		{ "/", "/", 2, "../../" },
+		{ "/", "/../../etc", 1, "../etc" },
+		{ "/pub", "/pub/a/b", 1, "../a/b" },
+		{ "/pub/", "/pub/a", 0, "a" },
+		{ "/pub", "/pub", 0, "." },
+		{ "/pub", "/pub//a", 0, "a" },
+		{ "/pub", "/public", 0, NULL },
+		{ "/pub", "/etc/passwd", 3, NULL },
+		{ "/pub", "/pub/../etc", 3, NULL },
+		{ "/pub", "/pub/a/../../etc", 3, NULL },
+		{ "/pub", "/x/../pub/a", 0, "a" },
+	};
+	char shown[PATH_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int r = path_contain(rows[i].base, rows[i].target, rows[i].depth, shown);
+
+		if (rows[i].shown) {
+			assert_int_equal(r, 0);
+			assert_string_equal(shown, rows[i].shown);
+		} else {
+			assert_int_equal(r, -EPERM);
+		}
+	}
+}
+
+static void test_contain_long(void **state)
+{
+	char target[PATH_MAX + 8], shown[PATH_MAX];
+
+	(void)state;
+	memset(target, 'x', sizeof(target));
+	target[PATH_MAX - 1] = '\0';
+	assert_int_equal(path_contain("/", target, 0, shown), 0);
+	target[PATH_MAX - 1] = 'x';
+	target[PATH_MAX] = '\0';
+	assert_int_equal(path_contain("/", target, 0, shown), -ENAMETOOLONG);
+	target[0] = '/';
+	target[PATH_MAX - 1] = '\0';
+	assert_int_equal(path_contain("/", target, 0, shown), 0);
+	assert_int_equal(path_contain("/", target, 1, shown), -ENAMETOOLONG);
+	assert_int_equal(path_contain("/", target, 2000, shown), -ENAMETOOLONG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +217,8 @@ int main(void)
 		cmocka_unit_test(test_name_check),
 		cmocka_unit_test(test_join_and_parent),
 		cmocka_unit_test(test_clean),
+		cmocka_unit_test(test_contain),
+		cmocka_unit_test(test_contain_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
