@@ -52,11 +52,12 @@ static void snapshot_compact(struct snapshot *s)
 
 	for (size_t i = 0; i < s->n; i++) {
 		if (s->children[i]) {
+			s->children[i]->slot = (uint32_t)to;
 			s->children[to++] = s->children[i];
 		}
 	}
 	s->n = to;
-	s->dead = s->hint = 0;
+	s->dead = 0;
 }
 
 static int snapshot_reserve(struct snapshot *s)
@@ -98,29 +99,23 @@ static void snapshot_append(struct tree *t, struct snapshot *s, struct node *n)
 {
 	assert(s->n < s->cap);
 	node_ref_locked(t, n);
+	n->slot = (uint32_t)s->n;
 	s->children[s->n++] = n;
 }
 
-/* Names mostly go in the order they were listed in (rm -r): the search starts
- * where the last one ended. */
+/* Only the current snapshot of a directory is asked: slots are of that one. */
+static bool snapshot_has(const struct snapshot *s, const struct node *n)
+{
+	return n->slot < s->n && s->children[n->slot] == n;
+}
+
 static void snapshot_remove(struct tree *t, struct snapshot *s, struct node *n)
 	REQUIRES(t->lock)
 {
-	size_t at = s->hint;
-
-	for (size_t i = 0; i < s->n; i++, at++) {
-		if (at >= s->n) {
-			at = 0;
-		}
-		if (s->children[at] == n) {
-			s->children[at] = NULL;
-			s->dead++;
-			s->hint = at + 1;
-			node_unref_locked(t, n);
-			return;
-		}
-	}
-	assert(!"a hashed child is in the snapshot");
+	assert(snapshot_has(s, n));
+	s->children[n->slot] = NULL;
+	s->dead++;
+	node_unref_locked(t, n);
 }
 
 /* The children of a directory that dies are gone already, or die with the
@@ -295,7 +290,7 @@ static int merge_row_locked(struct tree *t, struct node *parent, const struct en
 	/* The slot in the old snapshot keeps a buried node alive until the merge has
 	 * passed it. */
 	if (c && child_kind_differs(c, e->kind) && !child_is_ours(c, clock) &&
-	    !(c->flags & NODE_SEEN)) {
+	    !snapshot_has(s, c)) {
 		bury_locked(t, c);
 		c = NULL;
 	}
@@ -309,10 +304,9 @@ static int merge_row_locked(struct tree *t, struct node *parent, const struct en
 		}
 		fresh = true;
 	}
-	if (c->flags & NODE_SEEN) {
+	if (snapshot_has(s, c)) {
 		return 0; /* the same name twice */
 	}
-	c->flags |= NODE_SEEN;
 	if (fresh || !(c->stamp > clock)) {
 		node_update_locked(t, c, e, now);
 	}
@@ -341,7 +335,7 @@ int children_merge_locked(struct tree *t, struct node *n, const struct listing *
 	for (size_t i = 0; i < old->n; i++) {
 		struct node *c = old->children[i];
 
-		if (!c || (c->flags & (NODE_SEEN | NODE_GONE))) {
+		if (!c || (c->flags & NODE_GONE) || snapshot_has(s, c)) {
 			continue;
 		}
 		if (r == 0 && proves && !child_is_ours(c, clock)) {
@@ -349,9 +343,6 @@ int children_merge_locked(struct tree *t, struct node *n, const struct listing *
 		} else {
 			snapshot_append(t, s, c);
 		}
-	}
-	for (size_t i = 0; i < s->n; i++) {
-		s->children[i]->flags &= (uint8_t)~NODE_SEEN;
 	}
 	if (r == 0) {
 		s->complete = proves;
@@ -406,7 +397,7 @@ void dir_removed(struct mount *m, struct node *n)
 {
 	mutex_lock(&m->tree.lock);
 	if (n != m->tree.root && n->parent->dir) {
-		note_removed_locked(&m->tree, n->parent->dir, n->name);
+		note_removed_locked(&m->tree, n->parent->dir, node_name(n));
 		if (!(n->flags & NODE_GONE)) {
 			children_drop_locked(&m->tree, n);
 		}
@@ -427,7 +418,7 @@ static int moved_locked(struct tree *t, struct node *n, struct node *parent,
 	if (target) {
 		children_drop_locked(t, target);
 	}
-	note_removed_locked(t, from, n->name);
+	note_removed_locked(t, from, node_name(n));
 	if (!(n->flags & NODE_GONE)) {
 		snapshot_remove(t, from->snap, n);
 	}

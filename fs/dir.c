@@ -355,7 +355,7 @@ int dir_lookup(struct mount *m, struct node *parent, const char *name,
 	mutex_lock(&m->tree.lock);
 	r = lookup_locked(m, parent, name, has_stat, w, &n, &absent_ms);
 	if (r == 0) {
-		n->nlookup++;
+		node_looked_up_locked(&m->tree, n);
 		*ret = n;
 		*ret_ttl_ms = dir_ttl_left_locked(m, n);
 	} else if (r == -ENOENT) {
@@ -384,7 +384,7 @@ static int refresh_locked(struct mount *m, struct node *n, int64_t age, bool has
 			return 0;
 		}
 		d = parent->dir;
-		name = strdup(n->name);
+		name = strdup(node_name(n));
 		if (!name) {
 			return -ENOMEM;
 		}

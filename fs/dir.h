@@ -21,8 +21,7 @@ struct snapshot {
 	struct node **children; /* each holds a reference */
 	bool complete;
 	int64_t loaded; /* now_ms(); INT64_MIN: never listed, what lone lookups found */
-	/* private: where the last child was taken out, how many were */
-	size_t hint, dead;
+	size_t dead; /* private: tombstones */
 };
 void snapshot_unref(struct mount *m, struct snapshot *s); /* takes NULL */
 

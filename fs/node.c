@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One chained hash table holds every node but the root, keyed by (parent,
- * name). Names lie behind the node in one allocation until a rename gives them
- * their own. */
+ * name). Names lie at the end of the node until a rename gives them memory of their
+ * own: then their address lies there. */
 #include "fs/node.h"
 
 #include "fs/dir.h"
@@ -15,6 +15,7 @@
 enum {
 	ROOT_INO = 1, /* FUSE_ROOT_ID */
 	BUCKETS_MIN = 256,
+	BUCKET_LOAD = 2, /* nodes a bucket at most */
 	DAY = 24 * 60 * 60,
 	PROOF_MS = 1100, /* the second that servers tell, and a little */
 };
@@ -81,7 +82,7 @@ static struct node **bucket_of(struct tree *t, const struct node *parent,
 
 static void table_insert(struct tree *t, struct node *n) REQUIRES(t->lock)
 {
-	struct node **b = bucket_of(t, n->parent, n->name);
+	struct node **b = bucket_of(t, n->parent, node_name(n));
 
 	n->hash_next = *b;
 	*b = n;
@@ -90,7 +91,7 @@ static void table_insert(struct tree *t, struct node *n) REQUIRES(t->lock)
 
 static void table_remove(struct tree *t, struct node *n) REQUIRES(t->lock)
 {
-	struct node **p = bucket_of(t, n->parent, n->name);
+	struct node **p = bucket_of(t, n->parent, node_name(n));
 
 	while (*p != n) {
 		p = &(*p)->hash_next;
@@ -125,25 +126,47 @@ static void table_grow(struct tree *t) REQUIRES(t->lock)
 
 static struct node *node_alloc(const char *name, enum entry_kind kind)
 {
-	size_t len = strlen(name);
-	struct node *n = calloc(1, sizeof(*n) + len + 1);
+	size_t size = strlen(name) + 1;
+	struct node *n =
+		calloc(1, offsetof(struct node, tail) + MAX(size, sizeof(char *)));
 
 	if (!n) {
 		return NULL;
 	}
-	n->name = (char *)(n + 1);
-	memcpy(n->name, name, len + 1);
+	memcpy(n->tail, name, size);
 	n->kind = (uint8_t)kind;
 	n->checked = INT64_MIN;
 	n->refs = 1;
 	return n;
 }
 
+/* The pointer in the tail is not aligned. */
+static char *far_name(const struct node *n)
+{
+	char *name;
+
+	memcpy(&name, n->tail, sizeof(name));
+	return name;
+}
+
+const char *node_name(const struct node *n)
+{
+	return n->flags & NODE_FAR_NAME ? far_name(n) : n->tail;
+}
+
 static void name_free(struct node *n)
 {
-	if (n->name != (char *)(n + 1)) {
-		free(n->name);
+	if (n->flags & NODE_FAR_NAME) {
+		free(far_name(n));
 	}
+}
+
+/* name is n's from now on. */
+static void name_set(struct node *n, char *name)
+{
+	name_free(n);
+	memcpy(n->tail, &name, sizeof(name));
+	n->flags |= NODE_FAR_NAME;
 }
 
 static void node_free(struct tree *t, struct node *n) REQUIRES(t->lock)
@@ -213,7 +236,7 @@ struct node *node_find_locked(struct tree *t, struct node *parent, const char *n
 {
 	for (struct node *n = *bucket_of(t, parent, name); n; n = n->hash_next) {
 		if (n->parent == parent && !(n->flags & NODE_GONE) &&
-		    strcmp(n->name, name) == 0) {
+		    strcmp(node_name(n), name) == 0) {
 			return n;
 		}
 	}
@@ -229,10 +252,9 @@ struct node *node_new_locked(struct tree *t, struct node *parent, const char *na
 		return NULL;
 	}
 	n->number = t->next_number++;
-	n->seen_at = now_ms();
 	n->parent = parent;
 	node_ref_locked(t, parent);
-	if (t->n_nodes >= t->n_buckets) {
+	if (t->n_nodes >= t->n_buckets * BUCKET_LOAD) {
 		table_grow(t);
 	}
 	table_insert(t, n);
@@ -243,6 +265,12 @@ void node_ref_locked(struct tree *t, struct node *n)
 {
 	(void)t;
 	n->refs++;
+}
+
+void node_looked_up_locked(struct tree *t, struct node *n)
+{
+	(void)t;
+	n->nlookup += n->nlookup < UINT32_MAX;
 }
 
 /* A child's end may be its parent's too: a loop, since the chain is as long as
@@ -292,8 +320,7 @@ int node_move_locked(struct tree *t, struct node *n, struct node *parent,
 	}
 	node_ref_locked(t, parent);
 	table_remove(t, n);
-	name_free(n);
-	n->name = copy;
+	name_set(n, copy);
 	n->parent = parent;
 	if (n->flags & NODE_GONE) {
 		n->flags &= (uint8_t)~NODE_GONE;
@@ -346,6 +373,15 @@ static void update_target(struct node *n, const char *target)
 	}
 }
 
+/* Seen to be as before. What was forgotten in between does not count. */
+static void stayed(struct node *n, int64_t now)
+{
+	if (n->checked != INT64_MIN && now > n->checked) {
+		n->steady_ms = (uint16_t)MIN(n->steady_ms + (now - n->checked),
+					     (int64_t)UINT16_MAX);
+	}
+}
+
 void node_update_locked(struct tree *t, struct node *n, const struct entry *e,
 			int64_t now)
 {
@@ -361,7 +397,9 @@ void node_update_locked(struct tree *t, struct node *n, const struct entry *e,
 		/* Somebody else wrote it: the kernel's pages are of the old file. */
 		if (!same_size || n->mtime != mtime) {
 			n->flags &= (uint8_t)~NODE_CACHED;
-			n->seen_at = now;
+			n->steady_ms = 0;
+		} else {
+			stayed(n, now);
 		}
 	}
 	if (e->flags & ENTRY_HAS_MODE) {
@@ -378,7 +416,8 @@ void node_update_locked(struct tree *t, struct node *n, const struct entry *e,
 bool node_is_proven_locked(struct tree *t, const struct node *n)
 {
 	(void)t;
-	return n->checked >= n->seen_at + PROOF_MS || n->mtime < time(NULL) - DAY;
+	return (n->checked != INT64_MIN && n->steady_ms >= PROOF_MS) ||
+	       n->mtime < time(NULL) - DAY;
 }
 
 void node_ref(struct tree *t, struct node *n)
@@ -398,7 +437,9 @@ void node_unref(struct tree *t, struct node *n)
 void node_forget(struct tree *t, struct node *n, uint64_t nlookup)
 {
 	mutex_lock(&t->lock);
-	n->nlookup -= MIN(n->nlookup, nlookup);
+	if (n->nlookup < UINT32_MAX) {
+		n->nlookup -= (uint32_t)MIN((uint64_t)n->nlookup, nlookup);
+	}
 	node_reap(t, n);
 	mutex_unlock(&t->lock);
 }
@@ -414,7 +455,7 @@ char *node_path_locked(struct tree *t, const char *base, struct node *n)
 	}
 	room = len;
 	for (struct node *i = n; i != t->root; i = i->parent) {
-		room += 1 + strlen(i->name);
+		room += 1 + strlen(node_name(i));
 	}
 	path = malloc(MAX(room, 1u) + 1);
 	if (!path) {
@@ -429,10 +470,10 @@ char *node_path_locked(struct tree *t, const char *base, struct node *n)
 	end = path + room;
 	*end = '\0';
 	for (struct node *i = n; i != t->root; i = i->parent) {
-		size_t l = strlen(i->name);
+		size_t l = strlen(node_name(i));
 
 		end -= l;
-		memcpy(end, i->name, l);
+		memcpy(end, node_name(i), l);
 		*--end = '/';
 	}
 	return path;

@@ -34,7 +34,7 @@ enum {
 				 the node lives */
 	NODE_CACHED = 64, /* the kernel may hold pages that match cache_size/cache_mtime
 			     of the file */
-	NODE_SEEN = 128, /* private to fs/dir.c: in the listing being merged */
+	NODE_FAR_NAME = 128, /* private to fs/node.c: renamed, the name lies elsewhere */
 };
 
 /* Set in node.perm once the server gave perm facts: an empty fact forbids everything, a
@@ -44,27 +44,32 @@ enum {
 struct node {
 	struct node *parent;
 	struct node *hash_next;
-	char *name; /* raw bytes */
 	uint64_t number;
-	uint64_t nlookup; /* the kernel's references */
 	uint64_t size;
 	int64_t mtime; /* seconds UTC */
-	int64_t seen_at; /* now_ms() when this pair of size and mtime was first seen */
 	int64_t checked; /* now_ms() when the attributes were last known true; INT64_MIN:
 			    never */
-	uint32_t refs; /* everybody else's: hashed-ness, snapshots, handles, children */
-	uint32_t stamp; /* tree->clock at our own last change of it */
-	uint32_t perm; /* perm fact bits and NODE_PERM_GIVEN, 0 unknown */
-	uint16_t mode; /* permission bits 07777 */
-	uint8_t kind; /* enum entry_kind */
-	uint8_t flags; /* NODE_* */
 	union {
 		struct dir *dir; /* ENTRY_DIR, NULL until needed */
 		struct file *file; /* ENTRY_FILE, while open */
 		char *target; /* ENTRY_SYMLINK, NULL until known */
 	};
+	uint32_t nlookup; /* the kernel's references; UINT32_MAX: too many to count, kept
+			     for ever */
+	uint32_t refs; /* everybody else's: hashed-ness, snapshots, handles, children */
+	uint32_t stamp; /* tree->clock at our own last change of it */
+	uint32_t perm; /* perm fact bits and NODE_PERM_GIVEN, 0 unknown */
+	uint32_t slot; /* hashed: where it is in the snapshot of parent (fs/children.c) */
+	uint16_t mode; /* permission bits 07777 */
+	uint16_t steady_ms; /* how long size and mtime were seen to stay as they are; does
+			       not grow beyond its type */
+	uint8_t kind; /* enum entry_kind */
+	uint8_t flags; /* NODE_* */
+	char tail[]; /* private to fs/node.c: the name, or where it lies */
 };
 
+/* A million of them fit in memory: what one costs beyond its name is counted by
+ * tests/unit/test-scale.c. */
 struct tree {
 	struct mutex lock;
 	struct node **buckets GUARDED_BY(lock);
@@ -83,6 +88,8 @@ void tree_finish(struct tree *t);
 
 struct node *node_of(struct tree *t, uint64_t ino); /* fuse_ino_t -> node */
 uint64_t node_ino(struct tree *t, struct node *n);
+const char *node_name(
+	const struct node *n); /* raw bytes; tree.lock, or until the next rename */
 
 /* The _locked functions want tree.lock. */
 struct node *node_find_locked(struct tree *t, struct node *parent, const char *name)
@@ -91,6 +98,8 @@ struct node *node_find_locked(struct tree *t, struct node *parent, const char *n
 struct node *node_new_locked(struct tree *t, struct node *parent, const char *name,
 			     enum entry_kind kind) REQUIRES(t->lock);
 void node_ref_locked(struct tree *t, struct node *n) REQUIRES(t->lock);
+void node_looked_up_locked(struct tree *t, struct node *n)
+	REQUIRES(t->lock); /* one more reference of the kernel's */
 void node_unref_locked(struct tree *t, struct node *n)
 	REQUIRES(t->lock); /* may free n, and its parents */
 /* Unhashes and marks NODE_GONE; drops the hash's reference. */

@@ -109,11 +109,11 @@ static bool pack_child_locked(struct mount *m, struct packed *p, struct node *c,
 		return true;
 	}
 	attr_entry_locked(m, c, &e);
-	if (!pack(p, c->name, &e, next)) {
+	if (!pack(p, node_name(c), &e, next)) {
 		return false;
 	}
 	if (p->plus && e.ino) {
-		c->nlookup++;
+		node_looked_up_locked(&m->tree, c);
 		p->nodes[p->n_nodes++] = c;
 	}
 	return true;

@@ -114,7 +114,7 @@ static int make_node(struct mount *m, struct node *parent, const char *name, mod
 	mutex_lock(&m->tree.lock);
 	n->flags |= NODE_LOCAL | NODE_HAS_MODE;
 	n->mode = mode & 07777;
-	n->nlookup++;
+	node_looked_up_locked(&m->tree, n);
 	if (!(parent->flags & NODE_KEEP_MTIME)) {
 		parent->mtime = e.mtime;
 	}

@@ -65,7 +65,7 @@ static int child_get(struct mount *m, struct node *parent, const char *name,
 static void reply_new(fuse_req_t req, struct mount *m, struct node *n)
 {
 	mutex_lock(&m->tree.lock);
-	n->nlookup++;
+	node_looked_up_locked(&m->tree, n);
 	node_unref_locked(&m->tree, n);
 	mutex_unlock(&m->tree.lock);
 	attr_reply_entry(req, m, n);

@@ -157,7 +157,8 @@ static void delivered_locked(struct file *f, const struct wishes *wishes,
 		n->flags |= NODE_HAS_MODE;
 	}
 	n->flags &= (uint8_t) ~(NODE_DIRTY | NODE_LOCAL);
-	n->checked = n->seen_at = now_ms();
+	n->checked = now_ms();
+	n->steady_ms = 0;
 	n->stamp = ++t->clock;
 	f->seen_size = n->size;
 	f->seen_mtime = n->mtime;

@@ -101,7 +101,7 @@ static void test_own_changes_patch_the_listing(void **state)
 	dir_removed(&m, find(root, "b"));
 	assert_int_equal(s->n, 4);
 	assert_null(s->children[1]);
-	assert_string_equal(s->children[2]->name, "c");
+	assert_string_equal(node_name(s->children[2]), "c");
 	look_missing(root, "b");
 	/* a directory that we made is known to be empty */
 	look_missing(d, "x");
