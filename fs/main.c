@@ -4,6 +4,7 @@
 #include "fs/bdi.h"
 #include "fs/dir.h"
 #include "fs/file.h"
+#include "fs/flush.h"
 #include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/options.h"
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/xattr.h>
 
 /* mount(8) */
 enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
@@ -68,6 +70,7 @@ static void fill_ops(struct fuse_lowlevel_ops *ops)
 	ops_tree_fill(ops);
 	ops_dir_fill(ops);
 	ops_file_fill(ops);
+	ops_xattr_fill(ops);
 }
 
 static int session_loop(struct program *p)
@@ -102,7 +105,7 @@ static void *hangup_thread(void *arg)
 	sigaddset(&set, SIGUSR2);
 	while (sigwait(&set, &sig) == 0 && sig == SIGHUP) {
 		hook_printf(p->mount.hook, LEVEL_INFO, "SIGHUP: listings forgotten");
-		dir_forget_all(&p->mount);
+		flush_all(&p->mount);
 		pool_forgive(remote_pool(p->mount.remote));
 	}
 	return NULL;
@@ -188,7 +191,8 @@ static int start_mount(struct program *p, const struct fuse_lowlevel_ops *ops)
 	m->auto_cache = p->opt.page_cache == CACHE_AUTO;
 	m->blocks_total =
 		(p->opt.statfs_size ? p->opt.statfs_size : UINT64_C(1) << 50) / 4096;
-	if (tree_init(&m->tree) < 0) {
+	m->misses = misses_new();
+	if (!m->misses || tree_init(&m->tree) < 0) {
 		return complain(&p->words, EXIT_SYSTEM);
 	}
 	p->tree = true;
@@ -259,6 +263,7 @@ static void program_finish(struct program *p)
 	if (p->tree) {
 		tree_finish(&m->tree);
 	}
+	misses_free(m->misses);
 	remote_free(m->remote);
 	trust_free(p->trust);
 	log_close(&p->log);
@@ -320,6 +325,27 @@ static int run(struct program *p)
 	return r ? r : serve(p);
 }
 
+/* ---- --flush ---- */
+
+static int run_flush(const char *mountpoint)
+{
+	char value[16];
+
+	if (getxattr(mountpoint, "user.ftpsfs.flush", value, sizeof(value)) >= 0) {
+		return 0;
+	}
+	if (errno == EPERM) {
+		fprintf(stderr,
+			"ftpsfs: %s: only root and the user who mounted it may do this\n",
+			mountpoint);
+	} else if (errno == ENODATA || errno == EOPNOTSUPP) {
+		fprintf(stderr, "ftpsfs: %s is not a mount of ftpsfs\n", mountpoint);
+	} else {
+		fprintf(stderr, "ftpsfs: %s: %s\n", mountpoint, strerror(errno));
+	}
+	return EXIT_USAGE;
+}
+
 /* --help and the like: true when that was all that was wanted. */
 static bool only_talk(const struct options *o)
 {
@@ -356,8 +382,13 @@ int main(int argc, char **argv)
 		free(p);
 		return 0;
 	}
-	r = run(p);
-	program_finish(p);
+	if (p->opt.flush) {
+		r = run_flush(p->opt.mountpoint);
+		options_finish(&p->opt);
+	} else {
+		r = run(p);
+		program_finish(p);
+	}
 	free(p);
 	return r;
 }

@@ -20,6 +20,7 @@ struct mount {
 	bool auto_cache; /* the session keeps pages while size and mtime stand */
 	uid_t uid; /* presented owner */
 	gid_t gid;
+	struct misses *misses; /* fs/flush.h */
 	uint64_t blocks_total; /* statfs, in 4 KiB blocks */
 };
 
@@ -46,5 +47,6 @@ static inline struct wait wait_of(fuse_req_t req)
 void ops_tree_fill(struct fuse_lowlevel_ops *ops);
 void ops_dir_fill(struct fuse_lowlevel_ops *ops);
 void ops_file_fill(struct fuse_lowlevel_ops *ops);
+void ops_xattr_fill(struct fuse_lowlevel_ops *ops);
 
 #endif

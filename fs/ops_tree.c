@@ -6,6 +6,7 @@
 #include "fs/attr.h"
 #include "fs/dir.h"
 #include "fs/file.h"
+#include "fs/flush.h"
 #include "fs/links.h"
 #include "fs/options.h"
 
@@ -30,9 +31,13 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (r == 0) {
 		attr_reply_entry(req, m, n);
 	} else if (r == -ENOENT && ttl > 0) {
-		/* Inode 0: the kernel remembers that there is none. */
-		struct fuse_entry_param e = { .entry_timeout = (double)ttl / 1000 };
+		/* Inode 0: the kernel remembers that there is none, so that a flush must reach
+		 * it there; not for long, since asking us again costs no question to the server. */
+		struct fuse_entry_param e = {
+			.entry_timeout = (double)MIN(ttl, m->opt->neg_ttl) / 1000,
+		};
 
+		misses_add(m->misses, parent, name);
 		fuse_reply_entry(req, &e);
 	} else {
 		fuse_reply_err(req, -r);
@@ -96,7 +101,8 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		r = dir_refresh(m, n, m->opt->dir_ttl, &w);
 	}
 	if (r < 0) {
-		fuse_reply_err(req, -r);
+		/* Gone: if the kernel came by a path, it looks that up once more. */
+		fuse_reply_err(req, r == -ENOENT ? ESTALE : -r);
 	} else {
 		reply_attr(req, m, n);
 	}
@@ -125,8 +131,11 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 	struct node *n = node_of(&m->tree, ino);
 	struct wait w = wait_of(req);
 	char out[PATH_MAX];
-	int r = links_read(m, n, &w, out);
+	int r = dir_refresh(m, n, m->opt->dir_ttl, &w);
 
+	if (r == 0) {
+		r = links_read(m, n, &w, out);
+	}
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 	} else {
@@ -294,7 +303,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set,
 	}
 }
 
-/* access and the xattrs stay unset: ENOSYS, and the kernel stops asking. */
+/* access stays unset: ENOSYS, and the kernel stops asking. */
 void ops_tree_fill(struct fuse_lowlevel_ops *ops)
 {
 	ops->lookup = op_lookup;

@@ -124,7 +124,7 @@ struct options {
 	char *config_file;
 	bool foreground, debug, single_thread;
 	bool show_help, show_version, print_config, print_options;
-	bool probe, json;
+	bool probe, json, flush;
 	struct fuse_args fuse; /* for fuse_session_new(): argv[0], "-o", options */
 
 	/* private */

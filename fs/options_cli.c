@@ -74,6 +74,7 @@ enum key {
 	KEY_PRINT_OPTIONS,
 	KEY_PROBE,
 	KEY_JSON,
+	KEY_FLUSH,
 };
 
 static const struct fuse_opt cli_keys[] = {
@@ -94,6 +95,7 @@ static const struct fuse_opt cli_keys[] = {
 	FUSE_OPT_KEY("--print-options", KEY_PRINT_OPTIONS),
 	FUSE_OPT_KEY("--probe", KEY_PROBE),
 	FUSE_OPT_KEY("--json", KEY_JSON),
+	FUSE_OPT_KEY("--flush", KEY_FLUSH),
 	FUSE_OPT_END,
 };
 
@@ -122,7 +124,8 @@ static int cli_word(struct cli *c, const char *arg)
 {
 	static const char *const longs[] = { "--help",	       "--version",
 					     "--print-config", "--print-options",
-					     "--probe",	       "--json" };
+					     "--probe",	       "--json",
+					     "--flush" };
 	_cleanup_free_ char *name = NULL;
 	const char *equals = strchr(arg, '='), *near;
 	const struct option_row *row;
@@ -189,6 +192,9 @@ static int cli_key(struct cli *c, int key, const char *arg)
 		break;
 	case KEY_JSON:
 		o->json = true;
+		break;
+	case KEY_FLUSH:
+		o->flush = true;
 		break;
 	default:
 		break;
@@ -333,7 +339,7 @@ static int parse_arguments(struct cli *c, int argc, char **argv)
 	if (r < 0) {
 		return c->error < 0 ? c->error : -ENOMEM;
 	}
-	for (int i = 1; c->source && i < argc; i++) {
+	for (int i = 1; c->source && !c->o->flush && i < argc; i++) {
 		if (argv[i] == c->source) {
 			return c->o->probe ? probe_source(c->o, argv[i], c->words)
 					   : source_parse(c->o, argv[i], c->words);
@@ -397,6 +403,18 @@ static int fill_fuse_args(struct options *o, const char *program)
 	return 0;
 }
 
+/* --flush MOUNTPOINT: no server, no files. */
+static int take_flush(const struct cli *c)
+{
+	if (!c->source || c->mountpoint || c->o->probe) {
+		words_set(c->words,
+			  "--flush goes with a mount point: ftpsfs --flush MOUNTPOINT");
+		return -EINVAL;
+	}
+	c->o->mountpoint = option_path(c->source);
+	return c->o->mountpoint ? 0 : -ENOMEM;
+}
+
 /* What goes with --probe and what does not. */
 static int check_arguments(const struct cli *c, struct words *words)
 {
@@ -427,6 +445,9 @@ static int parse(struct options *o, int argc, char **argv, const char *etc_file,
 
 	if (r < 0 || o->show_help || o->show_version || o->print_options) {
 		return r;
+	}
+	if (o->flush) {
+		return take_flush(&c);
 	}
 	r = check_arguments(&c, words);
 	if (r < 0) {

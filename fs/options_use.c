@@ -233,7 +233,9 @@ void options_help(FILE *f)
 	      "       ftpsfs ftps://[user@]host[:port]/path MOUNTPOINT     implicit TLS\n"
 	      "       ftpsfs ftpes://[user@]host[:port]/path MOUNTPOINT    explicit TLS\n"
 	      "       ftpsfs --probe [user@]host[:port] [-o ...] [--json]  what the way "
-	      "allows\n\n"
+	      "allows\n"
+	      "       ftpsfs --flush MOUNTPOINT                            forget "
+	      "listings\n\n"
 	      "  -p PORT  -F CONFIG  -f foreground  -d debug  -s single-threaded\n"
 	      "  -h, --help  -V, --version  --print-config  --print-options\n",
 	      f);

@@ -30,6 +30,7 @@ struct host {
 	_Atomic bool mdtm, size, site_symlink;
 	/* net/wish.h: how times and modes may be set, which of the times were verified. */
 	_Atomic unsigned time_ways, time_proven, mode_ways;
+	_Atomic unsigned hash_ways; /* net/hash.c */
 	_Atomic bool utf8;
 	/* EPSV failed once and PASV worked, or EPSV was not answered (#47). */
 	_Atomic bool epsv_bad;

@@ -3,6 +3,7 @@
  * the session needs (protection, type, features, directory) in as few flights as the
  * server takes. */
 #include "net/control.h"
+#include "net/hash.h"
 #include "net/wish.h"
 #include "tls/channel.h"
 
@@ -281,6 +282,7 @@ static void learn_features(struct host *h, const struct reply *feat)
 	h->utf8 = reply_feature(feat, "UTF8") != NULL;
 	h->site_symlink = reply_feature(feat, "SITE SYMLINK") != NULL;
 	wish_learn(h, feat);
+	hash_learn(h, feat);
 	if (mlst && !atomic_exchange(&h->opts_chosen, true)) {
 		choose_facts(mlst, h->opts_mlst, sizeof(h->opts_mlst));
 	}

@@ -13,6 +13,7 @@
 
 #include "net/listing.h"
 #include "net/pool.h"
+#include "tls/digest.h"
 
 struct remote;
 
@@ -72,6 +73,14 @@ int remote_rename(struct remote *r, const struct wait *w, const char *from,
  * directories: vsftpd, pyftpdlib). mtime in seconds since 1970 UTC. */
 int remote_chmod(struct remote *r, const struct wait *w, const char *path, unsigned mode);
 int remote_utime(struct remote *r, const struct wait *w, const char *path, int64_t mtime);
+
+/* The facts of MLST as the server tells them, "type=file;size=3;...": *ret is fresh.
+ * -EOPNOTSUPP where there is no MLST. */
+int remote_facts(struct remote *r, const struct wait *w, const char *path, char **ret);
+/* A digest of path, as hash_on(). As far as is known, remote_has_hash() says. */
+bool remote_has_hash(struct remote *r, enum digest_kind kind);
+int remote_hash(struct remote *r, const struct wait *w, const char *path, uint64_t size,
+		enum digest_kind kind, char ret[static DIGEST_HEX_MAX + 1]);
 
 /* Makes an errno for a program of what a connection-level failure was: what the network,
  * TLS or the pool reports (ENOTCONN, ETIMEDOUT, ECONNREFUSED, EPROTO, EUSERS ...) is

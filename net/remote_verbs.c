@@ -32,21 +32,29 @@ static int take_entry(struct entry *e, struct stat_result *ret)
 	return 0;
 }
 
+/* The next line of a reply that may hold facts, which ends there from now on. */
+static char *facts_line(char **at)
+{
+	char *facts = *at, *end;
+
+	if (!facts) {
+		return NULL;
+	}
+	end = strchr(facts, '\n');
+	if (end) {
+		*end++ = '\0';
+	}
+	*at = end;
+	return facts + (strncmp(facts, "250-", 4) == 0 ? 4 : 0);
+}
+
 /* "250-Listing\n type=file;size=3; /a/b\n250 End": the facts stand on the one line that
  * begins with a blank; some servers forget the blank, some repeat the code. */
 int remote_parse_mlst(struct reply *reply, struct stat_result *ret)
 {
-	for (char *line = reply->text, *next; line; line = next) {
+	for (char *at = reply->text, *facts; (facts = facts_line(&at)) != NULL;) {
 		struct entry e;
-		char *facts = line;
 
-		next = strchr(line, '\n');
-		if (next) {
-			*next++ = '\0';
-		}
-		if (strncmp(facts, "250-", 4) == 0) {
-			facts += 4;
-		}
 		if (strchr(facts, '=') && listing_parse_facts(facts, &e) == 0 &&
 		    e.kind != ENTRY_UNKNOWN) {
 			return take_entry(&e, ret);
@@ -359,4 +367,44 @@ int remote_symlink(struct remote *r, const struct wait *w, const char *target,
 	struct path_job job = { .path = path, .to = target };
 
 	return remote_run(r, w, false, path, symlink_verb, &job);
+}
+
+struct facts_job {
+	const char *path;
+	char *facts;
+};
+
+static int facts_verb(struct remote *r, struct control *c, const struct wait *w,
+		      void *arg)
+{
+	struct facts_job *job = arg;
+	_cleanup_reply_ struct reply reply = { 0 };
+	int e = control_command(c, w, "MLST", job->path, &reply);
+
+	if (e < 0) {
+		return e;
+	}
+	if (!reply_is(&reply, 2)) {
+		return remote_refusal(r, c, w, "MLST", job->path, &reply);
+	}
+	for (char *at = reply.text, *facts; (facts = facts_line(&at)) != NULL;) {
+		facts += *facts == ' ';
+		if (strchr(facts, '=') && strcspn(facts, "=") < strcspn(facts, " ")) {
+			job->facts = strndup(facts, strcspn(facts, " "));
+			return job->facts ? 0 : -ENOMEM;
+		}
+	}
+	return -EOPNOTSUPP;
+}
+
+int remote_facts(struct remote *r, const struct wait *w, const char *path, char **ret)
+{
+	struct facts_job job = { .path = path };
+	int e = remote_has_stat(r) ? remote_run(r, w, true, path, facts_verb, &job)
+				   : -EOPNOTSUPP;
+
+	if (e == 0) {
+		*ret = job.facts;
+	}
+	return e;
 }

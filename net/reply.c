@@ -9,6 +9,7 @@
 /* Telnet (RFC 854): from 240 up a byte behind IAC is a command, and these four
  * carry an option byte. */
 enum { IAC = 0xff, IAC_FIRST_COMMAND = 240, IAC_WILL = 251, IAC_DONT = 254 };
+enum { CRC_DIGITS = 8 };
 
 void reply_release(struct reply *r)
 {
@@ -413,6 +414,24 @@ const char *reply_feature(const struct reply *feat, const char *name)
 	return NULL;
 }
 
+bool reply_feature_lists(const struct reply *feat, const char *name, const char *word)
+{
+	const char *words = reply_feature(feat, name);
+	size_t len = strlen(word);
+
+	while (words && *words && *words != '\n') {
+		size_t n = strcspn(words, "; \n");
+
+		if ((n == len || (n == len + 1 && words[len] == '*')) &&
+		    strncasecmp(words, word, len) == 0) {
+			return true;
+		}
+		words += n;
+		words += *words == ';' || *words == ' ';
+	}
+	return false;
+}
+
 /* The path of a quoted reply; p is behind the first quote. */
 static char *quoted_path(const char *p)
 {
@@ -485,4 +504,45 @@ bool reply_is_passing(const struct reply *r)
 	default:
 		return false;
 	}
+}
+
+/* Some leave out the leading zeros of a CRC. */
+static bool take_hex(const char *token, size_t len, size_t digits, char *ret)
+{
+	size_t zeros = digits == CRC_DIGITS && len < digits ? digits - len : 0;
+
+	if (len + zeros != digits || strspn(token, "0123456789abcdefABCDEF") < len) {
+		return false;
+	}
+	memset(ret, '0', zeros);
+	for (size_t i = 0; i < len; i++) {
+		char c = token[i];
+
+		ret[zeros + i] = (char)(c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
+	}
+	ret[digits] = '\0';
+	return true;
+}
+
+bool reply_digest(const struct reply *r, size_t digits, bool of_hash, char *ret)
+{
+	const char *words = reply_words(r);
+	bool found = false;
+
+	/* In a reply to HASH the name comes last, in the others the digest does: a file may be
+	 * named as a digest. */
+	for (size_t n = 0; *words; n++) {
+		size_t len = strcspn(words, " ");
+
+		if (of_hash && n == 1 && memchr(words, '-', len) &&
+		    strncmp(words, "0-", 2) != 0) {
+			return false;
+		}
+		if (len > 0 && !(of_hash && (found || n < 2))) {
+			found = take_hex(words, len, digits, ret);
+		}
+		words += len;
+		words += *words == ' ';
+	}
+	return found;
 }

@@ -76,6 +76,15 @@ bool reply_is_passing(const struct reply *r);
  * end), or NULL when the feature is not there. "MLST" does not match "MLSTX". */
 const char *reply_feature(const struct reply *feat, const char *name);
 
+/* Whether the words of that line, separated by ';' or blanks, name this one, perhaps with a '*':
+ * "HASH SHA-1*;MD5". */
+bool reply_feature_lists(const struct reply *feat, const char *name, const char *word);
+
+/* The digest of so many hex digits in the last line of a reply: "SHA-256 0-5 2cf2... /f" of HASH,
+ * "2CF2..." or "\"/f\" 2cf2..." of XSHA256 and the like. ret: digits + 1 bytes, lower case. False:
+ * there is none, or HASH speaks of a part of the file. */
+bool reply_digest(const struct reply *r, size_t digits, bool of_hash, char *ret);
+
 /* The path between quotes of a 257 reply, "" undoubled; also unquoted replies
  * (interop T39). Allocated; NULL when there is none (or an empty one) or on ENOMEM. */
 char *reply_path(const struct reply *r);

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
 	TIME_MFMT = 1,
@@ -23,28 +22,9 @@ enum {
 	GRAIN = 2, /* seconds that a file system of the server may round by (FAT) */
 };
 
-/* Whether a FEAT line of facts ("modify;UNIX.mode;") offers this one. */
-static bool has_fact(const char *facts, const char *name)
-{
-	size_t len = strlen(name);
-
-	while (facts && *facts && *facts != '\n') {
-		size_t n = strcspn(facts, "; \n");
-
-		if ((n == len || (n == len + 1 && facts[len] == '*')) &&
-		    strncasecmp(facts, name, len) == 0) {
-			return true;
-		}
-		facts += n;
-		facts += *facts == ';' || *facts == ' ';
-	}
-	return false;
-}
-
 void wish_learn(struct host *host, const struct reply *feat)
 {
 	bool mute = !reply_is(feat, 2);
-	const char *mff = reply_feature(feat, "MFF");
 	/* Rarely listed; a refusal is remembered. */
 	unsigned times = TIME_UTIME | TIME_UTIME_UTC, modes = MODE_CHMOD;
 
@@ -54,10 +34,10 @@ void wish_learn(struct host *host, const struct reply *feat)
 	if (mute || !(times & TIME_MFMT)) {
 		times |= TIME_MDTM; /* vsftpd */
 	}
-	if (mute || has_fact(mff, "modify")) {
+	if (mute || reply_feature_lists(feat, "MFF", "modify")) {
 		times |= TIME_MFF;
 	}
-	if (mute || has_fact(mff, "UNIX.mode")) {
+	if (mute || reply_feature_lists(feat, "MFF", "UNIX.mode")) {
 		modes |= MODE_MFF;
 	}
 	host->time_ways = times;

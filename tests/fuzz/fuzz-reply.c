@@ -21,6 +21,7 @@ static void use(const struct reply *r)
 	const char *words = reply_words(r);
 	const char *end = r->text + strlen(r->text);
 	const char *feature = reply_feature(r, "REST STREAM");
+	char hex[65];
 	int err = reply_errno(r);
 
 	must(r->code >= 100 && r->code <= 599);
@@ -28,6 +29,12 @@ static void use(const struct reply *r)
 	must(!feature || (feature > r->text && feature <= end));
 	must(err >= 0 && (err == 0 || r->code >= 400));
 	must(!reply_is_limit(r) || r->code == 421 || r->code == 530);
+	(void)reply_feature_lists(r, "HASH", "MD5");
+	for (size_t digits = 8; digits < sizeof(hex); digits *= 2) {
+		must(!reply_digest(r, digits, digits == 32, hex) ||
+		     (strlen(hex) == digits &&
+		      strspn(hex, "0123456789abcdef") == digits));
+	}
 	must(!path || (path[0] && !strpbrk(path, "\r\n")));
 }
 

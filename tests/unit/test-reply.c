@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -437,6 +438,60 @@ static void test_path(void **state)
 	assert_null(reply_path(&(struct reply){ 0 }));
 }
 
+#define SHA1 "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d"
+#define MD5 "5d41402abc4b2a76b9719d911017c592"
+#define OTHER_MD5 "00000000000000000000000000000000"
+
+static void test_digest(void **state)
+{
+	static const struct {
+		const char *words;
+		size_t digits;
+		bool of_hash;
+		const char *hex; /* NULL: none */
+	} rows[] = {
+		/* ProFTPD */
+		{ "SHA-1 0-5 " SHA1 " /f", 40, true, SHA1 },
+		{ "CRC32 0-5 3610a686 /f", 8, true, "3610a686" },
+		{ "5D41402ABC4B2A76B9719D911017C592", 32, false, MD5 },
+		{ "/a b 5D41402ABC4B2A76B9719D911017C592", 32, false, MD5 },
+		/* The draft of MD5, and others */
+		{ "\"/f\" " MD5, 32, false, MD5 },
+		{ "MD5 0-5 " MD5, 32, true, MD5 },
+		/* Names and ranges that look like digests */
+		{ "CRC32 0-12345678 3610a686 /f", 8, true, "3610a686" },
+		{ "MD5 0-5 " MD5 " /x " OTHER_MD5, 32, true, MD5 },
+		{ "/x " OTHER_MD5 " " MD5, 32, false, MD5 },
+		/* Leading zeros left out */
+		{ "A686", 8, false, "0000a686" },
+		{ "0", 8, false, "00000000" },
+		/* Not it */
+		{ "", 32, false, NULL },
+		{ "done", 32, false, NULL },
+		{ "SHA-1 0-5 " SHA1 " /f", 32, true, NULL },
+		{ "MD5 100-5000 " MD5 " /f", 32, true, NULL },
+		{ MD5 "0", 32, false, NULL },
+		{ "3610a6860", 8, false, NULL },
+		{ "5d41402abc4b2a76b9719d911017c59g", 32, false, NULL },
+		{ MD5 " done", 32, false, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char hex[41], text[200];
+		const struct reply reply = { 213, text };
+		bool found;
+
+		snprintf(text, sizeof(text), "213 %s", rows[i].words);
+		found = reply_digest(&reply, rows[i].digits, rows[i].of_hash, hex);
+
+		assert_int_equal(found, rows[i].hex != NULL);
+		if (rows[i].hex) {
+			assert_string_equal(hex, rows[i].hex);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -444,6 +499,7 @@ int main(void)
 		cmocka_unit_test(test_limits),	cmocka_unit_test(test_words),
 		cmocka_unit_test(test_errno),	cmocka_unit_test(test_limit_words),
 		cmocka_unit_test(test_feature), cmocka_unit_test(test_path),
+		cmocka_unit_test(test_digest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
