@@ -30,6 +30,10 @@ static int detach_locked(struct file *f, const struct wait *w) REQUIRES(f->lock)
 	if (r < 0 || f->detached) {
 		return r;
 	}
+	r = file_unfollow_locked(f, w);
+	if (r < 0) {
+		return r;
+	}
 	mutex_lock(&f->m->tree.lock);
 	local = f->n->flags & NODE_LOCAL;
 	mutex_unlock(&f->m->tree.lock);

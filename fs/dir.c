@@ -336,19 +336,21 @@ static int lookup_locked(struct mount *m, struct node *parent, const char *name,
 	return -EIO;
 }
 
+static int name_check(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > NAME_LIMIT ? -ENAMETOOLONG : path_name_check(name, len);
+}
+
 int dir_lookup(struct mount *m, struct node *parent, const char *name,
 	       const struct wait *w, struct node **ret, int64_t *ret_ttl_ms)
 {
 	bool has_stat = remote_has_stat(m->remote);
-	size_t len = strlen(name);
 	struct node *n = NULL;
 	int64_t absent_ms = 0;
-	int r;
+	int r = name_check(name);
 
-	if (len > NAME_LIMIT) {
-		return -ENAMETOOLONG;
-	}
-	r = path_name_check(name, len);
 	if (r < 0) {
 		return r;
 	}
@@ -417,6 +419,32 @@ int dir_refresh(struct mount *m, struct node *n, int64_t max_age_ms, const struc
 	r = refresh_locked(m, n, max_age_ms, has_stat, w);
 	node_unref_locked(&m->tree, n);
 	mutex_unlock(&m->tree.lock);
+	return r;
+}
+
+int dir_ask(struct mount *m, struct node *parent, const char *name, const struct wait *w)
+{
+	_cleanup_(question_release) struct question q = { 0 };
+	_cleanup_(stat_result_release) struct stat_result st = { 0 };
+	const struct node *n;
+	bool ours;
+	int r = name_check(name);
+
+	if (r < 0) {
+		return r;
+	}
+	mutex_lock(&m->tree.lock);
+	n = node_find_locked(&m->tree, parent, name);
+	ours = n && (n->flags & (NODE_LOCAL | NODE_DIRTY));
+	r = ours ? 0 : ask_locked(m, parent, name, w, &q);
+	mutex_unlock(&m->tree.lock);
+	if (r < 0 || ours) {
+		return r;
+	}
+	r = remote_stat(m->remote, w, q.path, &st);
+	if (r == 0) {
+		dir_distrust(m, parent);
+	}
 	return r;
 }
 

@@ -36,6 +36,10 @@ int dir_get(struct mount *m, struct node *n, const struct wait *w, struct snapsh
 int dir_lookup(struct mount *m, struct node *parent, const char *name,
 	       const struct wait *w, struct node **ret, int64_t *ret_ttl_ms);
 
+/* Whether the server has the name now, whatever a listing says: 0, -ENOENT, or why it is not
+ * known. Where it turns out to be there the listing counts as old. */
+int dir_ask(struct mount *m, struct node *parent, const char *name, const struct wait *w);
+
 /* Makes n's attributes at most max_age_ms old (NODE_DIRTY, NODE_LOCAL and the root always
  * are). -ENOENT: it is gone; -ESTALE: it is something else now under the same name (the
  * kernel looks the path up again). */

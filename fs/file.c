@@ -17,6 +17,10 @@ void file_check_locked(struct file *f)
 #ifndef NDEBUG
 	assert(!f->detached || f->spool || f->worthless);
 	assert(!f->has_mode || f->mode <= 07777);
+	assert(!f->follow || (f->spool && spool_is_modified(f->spool)));
+	assert(!f->follow_ended || f->follow);
+	assert(f->owed.lock < 0 || f->handles > 0);
+	assert(f->held == (f->spool ? spool_held(f->spool) : 0));
 	for (size_t i = 0; i < FILE_SLOTS; i++) {
 		assert(f->slots[i].stream ||
 		       (!f->slots[i].users && !f->slots[i].retired));
@@ -53,6 +57,7 @@ static struct file *file_new(struct mount *m, struct node *n)
 	if (f) {
 		f->m = m;
 		f->n = n;
+		f->owed = JOURNAL_SLOT_NONE;
 		mutex_init(&f->lock);
 		cond_init(&f->idle);
 	}
@@ -66,8 +71,10 @@ static void file_free(struct file *f)
 	file_retire_locked(f);
 	mutex_unlock(&f->lock);
 	file_reap(f);
+	file_follow_free(f); /* it reads the spool */
 	mutex_lock(&f->lock);
 	f->spool = spool_free(f->spool);
+	file_account_locked(f);
 	mutex_unlock(&f->lock);
 	node_unref(&f->m->tree, f->n);
 	cond_finish(&f->idle);
@@ -236,6 +243,9 @@ int file_open(struct mount *m, struct node *n, int flags, const struct wait *w,
 		r = file_own_locked(f, w);
 		if (r == 0) {
 			file_compare_locked(f); /* whether there is something to lose */
+			r = file_unfollow_locked(f, w);
+		}
+		if (r == 0) {
 			r = file_empty_locked(f);
 		}
 	} else {
@@ -266,6 +276,14 @@ int file_open(struct mount *m, struct node *n, int flags, const struct wait *w,
 
 /* ---- the spool ---- */
 
+void file_account_locked(struct file *f)
+{
+	uint64_t held = f->spool ? spool_held(f->spool) : 0;
+
+	f->m->spooled += held - f->held;
+	f->held = held;
+}
+
 static int new_spool_locked(struct file *f, uint64_t remote_size) REQUIRES(f->lock)
 {
 	const char *dir = f->m->opt->spool_dir;
@@ -287,7 +305,7 @@ int file_empty_locked(struct file *f)
 	int r = f->spool ? spool_truncate(f->spool, 0) : new_spool_locked(f, 0);
 
 	if (r == 0) {
-		f->only_appends = false;
+		f->only_appends = f->no_follow = false;
 		spool_set_modified(f->spool);
 		file_touched_locked(f);
 		file_retire_locked(f);
@@ -308,6 +326,7 @@ void file_touched_locked(struct file *f)
 	f->n->flags = (uint8_t)((f->n->flags | NODE_DIRTY) & ~NODE_COARSE);
 	f->n->stamp = ++t->clock;
 	mutex_unlock(&t->lock);
+	file_account_locked(f);
 	file_check_locked(f);
 }
 
@@ -329,11 +348,42 @@ void file_compare_locked(struct file *f)
 		return;
 	}
 	f->spool = spool_free(f->spool);
+	file_account_locked(f);
 	file_retire_locked(f);
 	f->seen = true;
 	f->proven = proven;
 	f->seen_size = size;
 	f->seen_mtime = mtime;
+}
+
+static int write_locked(struct file *f, const struct wait *w, const char *data,
+			size_t len, uint64_t off, bool append) REQUIRES(f->lock)
+{
+	int r = file_own_locked(f, w);
+
+	if (r == 0) {
+		r = file_follow_prepare_locked(f, w, append ? UINT64_MAX : off, len);
+	}
+	/* Waiting for room gave the file to others for a moment. */
+	if (r == 0) {
+		r = file_own_locked(f, w);
+	}
+	if (r == 0) {
+		r = file_spool_locked(f);
+	}
+	if (r < 0) {
+		return r;
+	}
+	f->only_appends = append && (f->only_appends || !spool_is_modified(f->spool));
+	r = spool_write(f->spool, data, len, append ? spool_size(f->spool) : off);
+	/* After an error a part of it may be in. */
+	if (spool_is_modified(f->spool)) {
+		file_touched_locked(f);
+	}
+	if (r == 0) {
+		file_follow_written_locked(f);
+	}
+	return r;
 }
 
 int file_write(struct file *f, const struct wait *w, const char *data, size_t len,
@@ -345,138 +395,10 @@ int file_write(struct file *f, const struct wait *w, const char *data, size_t le
 		return 0;
 	}
 	mutex_lock(&f->lock);
-	r = file_own_locked(f, w);
-	if (r == 0) {
-		r = file_spool_locked(f);
-	}
-	if (r == 0) {
-		f->only_appends =
-			append && (f->only_appends || !spool_is_modified(f->spool));
-		r = spool_write(f->spool, data, len, append ? spool_size(f->spool) : off);
-		/* After an error a part of it may be in. */
-		if (spool_is_modified(f->spool)) {
-			file_touched_locked(f);
-		}
-	}
+	r = write_locked(f, w, data, len, off, append);
 	mutex_unlock(&f->lock);
+	file_reap(f); /* where a follower has begun */
 	return r;
-}
-
-/* ---- streams ---- */
-
-void file_retire_locked(struct file *f)
-{
-	for (size_t i = 0; i < FILE_SLOTS; i++) {
-		f->slots[i].retired = f->slots[i].stream != NULL;
-	}
-}
-
-void file_reap(struct file *f)
-{
-	struct stream *s;
-
-	do {
-		s = NULL;
-		mutex_lock(&f->lock);
-		for (size_t i = 0; i < FILE_SLOTS && !s; i++) {
-			struct slot *slot = &f->slots[i];
-
-			if (slot->retired && slot->users == 0) {
-				s = slot->stream;
-				*slot = (struct slot){ 0 };
-				cond_broadcast(&f->idle);
-			}
-		}
-		mutex_unlock(&f->lock);
-		stream_free(s);
-	} while (s);
-}
-
-static int add_stream_locked(struct file *f, struct slot *slot, const char *path)
-	REQUIRES(f->lock)
-{
-	const struct options *opt = f->m->opt;
-	size_t window = (size_t)MIN(opt->readahead, (uint64_t)1 << 30);
-
-	return stream_new(f->m->remote, path, f->seen_size, window, &slot->stream);
-}
-
-/* The stream that has the bytes, else the one about to have them, else a new one, else
- * the one that was not read for longest. NULL: all slots are taken by retired ones. */
-static struct slot *choose_locked(struct file *f, uint64_t off) REQUIRES(f->lock)
-{
-	unsigned limit = MAX(1u, MIN(f->m->opt->streams, (unsigned)FILE_STREAMS_MAX)),
-		 active = 0;
-	struct slot *near = NULL, *oldest = NULL, *empty = NULL;
-	int64_t distance = INT64_MAX;
-
-	for (size_t i = 0; i < FILE_SLOTS; i++) {
-		struct slot *slot = &f->slots[i];
-		int64_t d;
-
-		if (!slot->stream) {
-			empty = empty ? empty : slot;
-			continue;
-		}
-		if (slot->retired) {
-			continue;
-		}
-		active++;
-		d = stream_distance(slot->stream, off);
-		if (d >= 0 && d < distance) {
-			near = slot;
-			distance = d;
-		}
-		if (!oldest ||
-		    stream_last_read(slot->stream) < stream_last_read(oldest->stream)) {
-			oldest = slot;
-		}
-	}
-	if (near) {
-		return near;
-	}
-	return active < limit ? empty : oldest;
-}
-
-int file_stream_locked(struct file *f, const struct wait *w, uint64_t off, size_t len,
-		       struct slice *ret)
-{
-	struct mount *m = f->m;
-	_cleanup_free_ char *path = node_path(&m->tree, remote_base(m->remote), f->n);
-	struct slot *slot;
-	bool reap;
-	int r = 0;
-
-	if (!path) {
-		return -ENOMEM;
-	}
-	while (!(slot = choose_locked(f, off))) {
-		r = cond_wait(&f->idle, &f->lock, w, FOREVER);
-		if (r < 0) {
-			return r;
-		}
-	}
-	if (!slot->stream) {
-		r = add_stream_locked(f, slot, path);
-		if (r < 0) {
-			return r;
-		}
-	}
-	stream_aim(slot->stream, off);
-	slot->users++;
-	mutex_unlock(&f->lock);
-
-	r = stream_read(slot->stream, w, path, off, len, ret);
-
-	mutex_lock(&f->lock);
-	slot->users--;
-	reap = slot->retired && slot->users == 0;
-	if (reap) {
-		mutex_unlock(&f->lock);
-		file_reap(f);
-		mutex_lock(&f->lock);
-	}
-	return r == -ETIMEDOUT ? -EIO : r;
 }
 
 /* ---- reading ---- */
@@ -512,6 +434,13 @@ static int read_spool_locked(struct file *f, const struct wait *w, uint64_t off,
 		return 0;
 	}
 	len = (size_t)MIN((uint64_t)len, spool_size(f->spool) - off);
+	if (spool_is_gone(f->spool, off, len)) {
+		int r = file_own_locked(f, w);
+
+		/* Only the server has it now, once it has all. */
+		r = r == 0 ? file_unfollow_locked(f, w) : r;
+		return r < 0 ? r : -EAGAIN;
+	}
 	buf = malloc(len);
 	if (!buf) {
 		return -ENOMEM;

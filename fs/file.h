@@ -39,6 +39,11 @@ int file_read(struct file *f, const struct wait *w, uint64_t off, size_t len,
 /* append: at the end of the file, whatever off says. */
 int file_write(struct file *f, const struct wait *w, const char *data, size_t len,
 	       uint64_t off, bool append);
+/* fallocate(2): mode 0 makes the file longer where it is too short, FALLOC_FL_PUNCH_HOLE and
+ * FALLOC_FL_ZERO_RANGE write zeros; what a server cannot be told (room to keep) is taken for
+ * done. -EOPNOTSUPP: other modes. */
+int file_allocate(struct file *f, const struct wait *w, int mode, uint64_t off,
+		  uint64_t len);
 /* Delivers everything written so far; 0 when the server has it. */
 int file_settle(struct file *f, const struct wait *w);
 
@@ -46,6 +51,9 @@ int file_settle(struct file *f, const struct wait *w);
 int file_truncate(struct mount *m, struct node *n, uint64_t size, const struct wait *w);
 /* If n is open and unsettled: settle (rename wants the server to have it). Else 0. */
 int file_settle_node(struct mount *m, struct node *n, const struct wait *w);
+/* Settles every file that is uploaded while it is written, and waits for all that is owed:
+ * paths are about to change. */
+int file_settle_pending(struct mount *m, const struct wait *w);
 /* After the last request: settles and closes what is still open, whoever held it. */
 void file_settle_all(struct mount *m);
 /* n is about to be unlinked or replaced: if it is open, fetch what its readers may still

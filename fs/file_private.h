@@ -6,6 +6,10 @@
  *  COPIED    not modified  -            spool, streams   write; a change on the server
  *                                                        (-> CLEAN)
  *  DIRTY     modified      NODE_DIRTY   spool, streams   settle (-> COPIED), detach
+ *  FOLLOWED  forward       NODE_DIRTY   spool            settle (-> COPIED, or CLEAN where a
+ *                                                        part was given up), a write
+ *                                                        elsewhere (-> DIRTY, after a settle
+ *                                                        where a part was given up), detach
  *  DETACHED  all present   NODE_DIRTY   spool            last close, reattach
  *
  * busy may be set in any state: one thread then has the file to itself over the network,
@@ -14,7 +18,9 @@
 #define FS_FILE_PRIVATE_H
 
 #include "fs/file.h"
+#include "fs/journal.h"
 #include "fs/spool.h"
+#include "net/follow.h"
 
 enum {
 	FILE_STREAMS_MAX = 8,
@@ -32,6 +38,7 @@ struct slot {
 struct file {
 	struct mount *m;
 	struct node *n; /* referenced */
+	bool followed GUARDED_BY(m->tree.lock); /* follow is set */
 	unsigned handles GUARDED_BY(m->tree.lock), writers GUARDED_BY(m->tree.lock);
 
 	struct mutex lock; /* before tree.lock and the streams' locks */
@@ -45,6 +52,12 @@ struct file {
 	bool only_appends GUARDED_BY(lock); /* what changed was written with O_APPEND */
 	int error GUARDED_BY(lock); /* of the last settle; 0 once written to again */
 	struct spool *spool GUARDED_BY(lock);
+	uint64_t held GUARDED_BY(lock); /* of the spool, as counted in mount->spooled */
+	/* The upload on its way while the spool is written forward, or NULL. */
+	struct follow *follow GUARDED_BY(lock);
+	bool follow_ended GUARDED_BY(lock); /* it was told the end */
+	struct journal_slot owed GUARDED_BY(lock); /* fs/writeback.h */
+	bool no_follow GUARDED_BY(lock); /* this writer does not go forward only */
 	struct slot slots[FILE_SLOTS] GUARDED_BY(lock);
 
 	/* What the streams and a clean spool are copies of. */
@@ -88,6 +101,36 @@ void file_retire_locked(struct file *f) REQUIRES(f->lock);
 /* Frees retired streams; may take a moment. */
 void file_reap(struct file *f) EXCLUDES(f->lock);
 
+/* Counts what the spool holds. After every change of it. */
+void file_account_locked(struct file *f) REQUIRES(f->lock);
+
+/* file_follow.c. Before a write of len bytes at off: stops a follower that cannot go that
+ * way, and finds room (spool_max, spool_min_free): -ENOSPC, -EINTR, or why the upload under
+ * way failed. May give up f->lock. */
+int file_follow_prepare_locked(struct file *f, const struct wait *w, uint64_t off,
+			       uint64_t len) REQUIRES(f->lock);
+/* After one. */
+void file_follow_written_locked(struct file *f) REQUIRES(f->lock);
+/* Before the spool is changed in another way than by a forward write: no follower is left.
+ * Where it has given bytes up the server has all now, and there is no spool any more. */
+int file_unfollow_locked(struct file *f, const struct wait *w) REQUIRES(f->lock);
+/* The end of the spool is the end of the file: f is busy. 0 and *ret; 1: the upload was not
+ * begun, the spool is to be delivered otherwise; negative. */
+int file_follow_end_locked(struct file *f, const struct wait *w,
+			   struct upload_result *ret) REQUIRES(f->lock);
+/* The last handle is gone: whatever is on its way ends. */
+void file_follow_free(struct file *f) EXCLUDES(f->lock);
+/* Room for len bytes from the server. */
+bool file_has_room_locked(struct file *f, uint64_t len) REQUIRES(f->lock);
+
+/* settle.c. Delivers what is dirty; f is nobody's. */
+int file_settle_locked(struct file *f, const struct wait *w) REQUIRES(f->lock);
+void file_busy_end_locked(struct file *f) REQUIRES(f->lock);
+/* Whether an upload costs old bytes if it fails half-way. *ret_mode: the old file's, -1
+ * unknown. */
+bool file_replaces_locked(struct file *f, int *ret_mode) REQUIRES(f->lock);
+/* The server has no bytes under its name yet. */
+bool file_is_fresh_locked(struct file *f) REQUIRES(f->lock);
 /* settle.c. Makes [off, off + len) present; gives up f->lock meanwhile. */
 int file_fetch_locked(struct file *f, const struct wait *w, uint64_t off, uint64_t len)
 	REQUIRES(f->lock);

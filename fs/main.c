@@ -10,6 +10,7 @@
 #include "fs/options.h"
 #include "fs/probe.h"
 #include "fs/secret.h"
+#include "fs/writeback.h"
 #include "tls/trust.h"
 
 #include <errno.h>
@@ -196,6 +197,9 @@ static int start_mount(struct program *p, const struct fuse_lowlevel_ops *ops)
 		return complain(&p->words, EXIT_SYSTEM);
 	}
 	p->tree = true;
+	if (p->opt.write == WRITE_BACK && writeback_new(m, &m->back, &p->words) < 0) {
+		return complain(&p->words, EXIT_SYSTEM);
+	}
 	m->se = fuse_session_new(&p->opt.fuse, ops, sizeof(*ops), m);
 	if (!m->se) {
 		words_set(&p->words, "libfuse refused the mount options");
@@ -228,6 +232,9 @@ static int serve(struct program *p)
 	secret_relock(p->opt.proxy_password);
 	hear_hangups(p);
 	r = remote_start(p->mount.remote);
+	if (r == 0 && p->mount.back) {
+		r = writeback_start(p->mount.back);
+	}
 	if (r == 0) {
 		hook_printf(p->mount.hook, LEVEL_INFO, "%s mounted on %s", p->opt.source,
 			    p->opt.mountpoint);
@@ -245,8 +252,10 @@ static void program_finish(struct program *p)
 
 	if (p->mounted) {
 		fuse_session_unmount(m->se);
+		writeback_finish(steal(&m->back));
 		file_settle_all(m);
 	}
+	writeback_finish(m->back);
 	if (p->hears_hangups) {
 		pthread_kill(p->hangups, SIGUSR2);
 		pthread_join(p->hangups, NULL);

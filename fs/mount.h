@@ -10,17 +10,21 @@
 #include <fuse_lowlevel.h>
 
 struct options;
+struct writeback;
 
 struct mount {
 	const struct options *opt;
 	struct remote *remote;
 	const struct log_hook *hook;
+	struct writeback *back; /* write=back, or NULL */
 	struct tree tree;
 	struct fuse_session *se;
 	bool auto_cache; /* the session keeps pages while size and mtime stand */
 	uid_t uid; /* presented owner */
 	gid_t gid;
 	struct misses *misses; /* fs/flush.h */
+	_Atomic unsigned followed; /* files that are uploaded while they are written */
+	_Atomic uint64_t spooled; /* bytes that all spools hold on the local disk */
 	uint64_t blocks_total; /* statfs, in 4 KiB blocks */
 };
 

@@ -5,6 +5,7 @@
 #include "fs/dir.h"
 #include "fs/file.h"
 #include "fs/options.h"
+#include "fs/writeback.h"
 #include "net/path.h"
 
 #include <errno.h>
@@ -131,11 +132,14 @@ static int do_create(struct mount *m, struct node *parent, const char *name, mod
 	struct node *n = NULL;
 	bool made = false;
 	int64_t ttl;
-	int r = m->opt->ro ? -EROFS : dir_lookup(m, parent, name, w, &n, &ttl);
+	int r = m->opt->ro ? -EROFS : 0;
 
+	/* What a listing does not show others may have made since. */
 	if (r == 0 && (fi->flags & O_EXCL)) {
-		node_forget(&m->tree, n, 1);
-		return -EEXIST;
+		r = dir_ask(m, parent, name, w);
+		r = r == 0 ? -EEXIST : r;
+	} else if (r == 0) {
+		r = dir_lookup(m, parent, name, w, &n, &ttl);
 	}
 	if (r == -ENOENT) {
 		r = make_node(m, parent, name, mode, &n);
@@ -227,8 +231,15 @@ static void settle(fuse_req_t req, struct fuse_file_info *fi)
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct writeback *back = mount_of(req)->back;
+	struct wait w = wait_of(req);
+
 	(void)ino;
-	settle(req, fi);
+	if (back) {
+		fuse_reply_err(req, -writeback_accept(back, file_of(fi), &w));
+	} else {
+		settle(req, fi);
+	}
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
@@ -250,12 +261,13 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 			 struct fuse_file_info *fi)
 {
+	struct wait w = wait_of(req);
+	int r = off < 0 || len <= 0 ? -EINVAL
+				    : file_allocate(file_of(fi), &w, mode, (uint64_t)off,
+						    (uint64_t)len);
+
 	(void)ino;
-	(void)mode;
-	(void)off;
-	(void)len;
-	(void)fi;
-	fuse_reply_err(req, EOPNOTSUPP);
+	fuse_reply_err(req, -r);
 }
 
 void ops_file_fill(struct fuse_lowlevel_ops *ops)

@@ -8,6 +8,7 @@
 #include "fs/file.h"
 #include "fs/links.h"
 #include "fs/options.h"
+#include "fs/writeback.h"
 #include "net/path.h"
 
 #include <errno.h>
@@ -99,7 +100,6 @@ static int do_mknod(struct mount *m, struct node *parent, const char *name, mode
 	struct entry e = { .kind = ENTRY_FILE,
 			   .flags = ENTRY_HAS_SIZE | ENTRY_HAS_MTIME };
 	struct node *n = NULL;
-	int64_t ttl;
 	int r = change_allowed(m, false);
 
 	if (r == 0 && !S_ISREG(mode)) {
@@ -109,11 +109,8 @@ static int do_mknod(struct mount *m, struct node *parent, const char *name, mode
 		return r;
 	}
 	/* STOR would replace what somebody else has put there meanwhile. */
-	r = dir_lookup(m, parent, name, w, &n, &ttl);
+	r = dir_ask(m, parent, name, w);
 	if (r != -ENOENT) {
-		if (r == 0) {
-			node_forget(&m->tree, n, 1);
-		}
 		return r < 0 ? r : -EEXIST;
 	}
 	e.mtime = time(NULL);
@@ -287,6 +284,9 @@ static int remove_node(struct mount *m, struct node *n, bool dir, const struct w
 		}
 	}
 	if (r == 0 || r == -ENOENT) {
+		if (m->back) {
+			writeback_removed(m->back, n);
+		}
 		dir_removed(m, n);
 	} else if (n->kind == ENTRY_FILE) {
 		file_reattach(m, n);
@@ -375,7 +375,10 @@ static int rename_node(struct mount *m, struct node *n, struct node *target,
 		       struct node *parent, const char *name, const struct wait *w)
 {
 	bool replaces = target && target->kind == ENTRY_FILE;
-	int r = n->kind == ENTRY_FILE ? file_settle_node(m, n, w) : 0;
+	/* Below a directory paths change that uploads on their way, and the journal, go by. */
+	int r = n->kind == ENTRY_FILE  ? file_settle_node(m, n, w)
+		: n->kind == ENTRY_DIR ? file_settle_pending(m, w)
+				       : 0;
 
 	if (r == 0 && replaces) {
 		r = file_detach(m, target, w);
@@ -390,6 +393,9 @@ static int rename_node(struct mount *m, struct node *n, struct node *target,
 	}
 	r = rename_on_server(m, n, parent, name, w);
 	if (r == 0) {
+		if (m->back && replaces) {
+			writeback_removed(m->back, target);
+		}
 		/* It is done: if the tree cannot follow, it looks again. */
 		(void)dir_moved(m, n, parent, name);
 	} else if (replaces) {

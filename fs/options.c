@@ -24,6 +24,7 @@ static const char *const prot_words[] = { "P", "C", NULL };
 static const char *const ccc_words[] = { "no", "yes", "require", NULL };
 static const char *const mode_words[] = { "passive", "active", "auto", NULL };
 static const char *const source_words[] = { "any", "default", NULL };
+static const char *const write_words[] = { "sync", "back", NULL };
 static const char *const upload_words[] = { "auto", "inplace", "atomic", NULL };
 static const char *const version_words[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const auto_words[] = { "auto", "yes", "no", NULL };
@@ -219,12 +220,19 @@ static const struct option_row options_table[] = {
  .help = "all windows together"},
 {"streams", NULL, UINT(streams), G, .metavar = "N", .def = "2", .min = 1, .max = 16,
  .help = "downloads at once per file"},
+{"write", NULL, CHOICE(enum write_mode, write, write_words), G, .metavar = "sync|back",
+ .def = "sync",
+ .help = "back: close() does not wait for the server"},
 {"upload", NULL, CHOICE(enum upload_mode, upload, upload_words), G,
  .metavar = "auto|inplace|atomic", .def = "auto",
  .help = "how a file takes the place of an old one"},
 {"spool_dir", NULL, STRING(spool_dir), G, .metavar = "DIR", .def = "/var/tmp",
  .flags = ROW_PATH,
  .help = "local files being written"},
+{"spool_max", NULL, SIZE(spool_max), G, .metavar = "SIZE", .def = "0",
+ .help = "bytes of them at most; 0: no limit"},
+{"spool_min_free", NULL, SIZE(spool_min_free), G, .metavar = "SIZE", .def = "(5% of the disk)",
+ .help = "left free on that disk"},
 {"ro", NULL, BOOL(ro), G, .def = "no", .flags = ROW_BARE,
  .help = "read only"},
 {"rw", NULL, KIND_BOOL, AT(bool, ro), G, .implied = "no", .flags = ROW_BARE,

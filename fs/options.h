@@ -33,6 +33,7 @@ enum prot_mode { PROT_PRIVATE, PROT_CLEAR };
 enum page_cache { CACHE_AUTO, CACHE_KERNEL, CACHE_DIRECT };
 enum upload_mode { UPLOAD_AUTO, UPLOAD_INPLACE, UPLOAD_ATOMIC };
 enum symlinks_mode { LINKS_CONTAIN, LINKS_FOLLOW, LINKS_RAW, LINKS_HIDE };
+enum write_mode { WRITE_SYNC, WRITE_BACK };
 enum active_source { SOURCE_ANY, SOURCE_DEFAULT };
 enum ip_family { IP_ANY, IP_V4, IP_V6 };
 
@@ -107,8 +108,11 @@ struct options {
 	enum page_cache page_cache;
 	uint64_t readahead, read_budget;
 	unsigned streams;
+	enum write_mode write;
 	enum upload_mode upload;
 	char *spool_dir;
+	uint64_t spool_max; /* bytes; 0: no limit */
+	uint64_t spool_min_free; /* bytes; 0: a share of the disk */
 	bool ro, nodelete;
 
 	/* log */

@@ -5,6 +5,7 @@
 
 #include "fs/dir.h"
 #include "fs/options.h"
+#include "fs/writeback.h"
 #include "net/replace.h"
 
 #include <assert.h>
@@ -46,10 +47,14 @@ static int fetch_part_locked(struct file *f, const struct wait *w, uint64_t off,
 		r = -EIO;
 	}
 	for (int i = 0; i < slice.n && r == 0; i++) {
-		r = spool_fill(f->spool, slice.iov[i].iov_base, slice.iov[i].iov_len,
-			       off);
+		r = file_has_room_locked(f, slice.iov[i].iov_len) ? 0 : -ENOSPC;
+		if (r == 0) {
+			r = spool_fill(f->spool, slice.iov[i].iov_base,
+				       slice.iov[i].iov_len, off);
+		}
 		off += slice.iov[i].iov_len;
 	}
+	file_account_locked(f);
 	slice_release(&slice);
 	return r;
 }
@@ -70,7 +75,7 @@ static int fetch_busy_locked(struct file *f, const struct wait *w, uint64_t off,
 	return 0;
 }
 
-static void busy_end_locked(struct file *f) REQUIRES(f->lock)
+void file_busy_end_locked(struct file *f)
 {
 	f->busy = false;
 	cond_broadcast(&f->idle);
@@ -84,7 +89,7 @@ int file_fetch_locked(struct file *f, const struct wait *w, uint64_t off, uint64
 	assert(!f->busy);
 	f->busy = true;
 	r = fetch_busy_locked(f, w, off, len);
-	busy_end_locked(f);
+	file_busy_end_locked(f);
 	return r;
 }
 
@@ -166,13 +171,16 @@ static void delivered_locked(struct file *f, const struct wishes *wishes,
 	f->seen = true;
 	f->proven = false;
 	f->no_append = false;
-	if (result->size == spool_size(f->spool)) {
-		spool_set_clean(f->spool);
-	} else {
+	if (result->size != spool_size(f->spool)) {
 		/* Others have appended, too: ours is not the whole file. */
 		f->spool = spool_free(f->spool);
 		f->seen = false;
+	} else if (spool_is_gone(f->spool, 0, result->size)) {
+		f->spool = spool_free(f->spool);
+	} else {
+		spool_set_clean(f->spool);
 	}
+	file_account_locked(f);
 	file_retire_locked(f);
 	wish_refused(f, "time", wishes->has_mtime ? result->mtime_error : 0);
 	wish_refused(f, "mode",
@@ -190,9 +198,7 @@ static void may_have_begun_locked(struct file *f, int error) REQUIRES(f->lock)
 	}
 }
 
-/* Whether the upload costs old bytes if it fails half-way. *ret_mode: the old file's, -1
- * unknown. */
-static bool replaces_locked(struct file *f, int *ret_mode) REQUIRES(f->lock)
+bool file_replaces_locked(struct file *f, int *ret_mode)
 {
 	const struct node *n = f->n;
 	bool replaces;
@@ -205,6 +211,16 @@ static bool replaces_locked(struct file *f, int *ret_mode) REQUIRES(f->lock)
 	*ret_mode = n->flags & NODE_HAS_MODE ? n->mode : -1;
 	mutex_unlock(&f->m->tree.lock);
 	return replaces;
+}
+
+bool file_is_fresh_locked(struct file *f)
+{
+	bool local;
+
+	mutex_lock(&f->m->tree.lock);
+	local = f->n->flags & NODE_LOCAL;
+	mutex_unlock(&f->m->tree.lock);
+	return local || (f->seen && f->seen_size == 0);
 }
 
 /* One upload of the spool as it is. */
@@ -229,11 +245,12 @@ static int upload_locked(struct file *f, const struct wait *w, bool append,
 		.append = append,
 		.append_at = append_at,
 		.append_anywhere = f->only_appends,
+		.fresh = !append && file_is_fresh_locked(f),
 		.mtime = wishes.has_mtime ? wishes.mtime : -1,
 		.mode = wishes.has_mode ? (int)wishes.mode : -1,
 		.mode_required = wishes.mode_required,
 	};
-	replaces = !append && replaces_locked(f, &keep_mode);
+	replaces = !append && file_replaces_locked(f, &keep_mode);
 	/* vsftpd locks files: an upload waits for every download of that file, our own
 	 * lingering ones, too. */
 	file_retire_locked(f);
@@ -283,11 +300,37 @@ static int wishes_only_locked(struct file *f, const struct wait *w) REQUIRES(f->
 	return 0;
 }
 
+/* The end of an upload that has followed the writer, and then what it could not know. */
+static int end_followed_locked(struct file *f, const struct wait *w) REQUIRES(f->lock)
+{
+	const struct wishes none = { 0 };
+	struct upload_result result;
+	int r = file_follow_end_locked(f, w, &result);
+
+	if (r < 0) {
+		may_have_begun_locked(f, r);
+	}
+	if (r != 0) {
+		return r;
+	}
+	if (f->has_mode && result.mode == (int)f->mode) {
+		f->has_mode = false;
+	}
+	delivered_locked(f, &none, &result);
+	return f->has_mode || f->has_mtime ? wishes_only_locked(f, w) : 0;
+}
+
 static int deliver_locked(struct file *f, const struct wait *w) REQUIRES(f->lock)
 {
 	uint64_t at = 0;
 	int r;
 
+	if (f->follow) {
+		r = end_followed_locked(f, w);
+		if (r != 1) {
+			return r;
+		}
+	}
 	if (!f->spool || !spool_is_modified(f->spool)) {
 		return wishes_only_locked(f, w);
 	}
@@ -303,6 +346,19 @@ static int deliver_locked(struct file *f, const struct wait *w) REQUIRES(f->lock
 	return r < 0 ? r : upload_locked(f, w, false, 0);
 }
 
+int file_settle_locked(struct file *f, const struct wait *w)
+{
+	int r;
+
+	assert(!f->busy);
+	f->busy = true;
+	r = deliver_locked(f, w);
+	/* Who was interrupted may still be delivered at the last close. */
+	f->error = r == -EINTR ? 0 : r;
+	file_busy_end_locked(f);
+	return r;
+}
+
 int file_settle(struct file *f, const struct wait *w)
 {
 	int r;
@@ -310,11 +366,7 @@ int file_settle(struct file *f, const struct wait *w)
 	mutex_lock(&f->lock);
 	r = file_own_locked(f, w);
 	if (r == 0 && file_unsettled_locked(f)) {
-		f->busy = true;
-		r = deliver_locked(f, w);
-		/* Who was interrupted may still be delivered at the last close. */
-		f->error = r == -EINTR ? 0 : r;
-		busy_end_locked(f);
+		r = file_settle_locked(f, w);
 	}
 	mutex_unlock(&f->lock);
 	file_reap(f);
@@ -331,6 +383,42 @@ int file_settle_node(struct mount *m, struct node *n, const struct wait *w)
 	}
 	r = file_settle(f, w);
 	file_drop(f, w);
+	return r;
+}
+
+/* An open file that a follower uploads, with a handle. */
+static struct file *pin_followed(struct mount *m)
+{
+	struct file *f = NULL;
+
+	mutex_lock(&m->tree.lock);
+	for (size_t i = 0; i < m->tree.n_buckets && !f; i++) {
+		for (struct node *n = m->tree.buckets[i]; n && !f; n = n->hash_next) {
+			f = n->kind == ENTRY_FILE && n->file && n->file->followed
+				    ? n->file
+				    : NULL;
+		}
+	}
+	if (f) {
+		f->handles++;
+	}
+	mutex_unlock(&m->tree.lock);
+	return f;
+}
+
+int file_settle_pending(struct mount *m, const struct wait *w)
+{
+	int r = m->back ? writeback_drain(m->back, w) : 0;
+
+	while (r == 0 && m->followed > 0) {
+		struct file *f = pin_followed(m);
+
+		if (!f) {
+			break;
+		}
+		r = file_settle(f, w);
+		file_drop(f, w);
+	}
 	return r;
 }
 
@@ -365,138 +453,6 @@ void file_settle_all(struct mount *m)
 	}
 }
 
-/* ---- truncating ---- */
-
-static int resize_locked(struct file *f, const struct wait *w, uint64_t size)
-	REQUIRES(f->lock)
-{
-	int r = file_own_locked(f, w);
-
-	if (r < 0) {
-		return r;
-	}
-	file_compare_locked(f);
-	if (size == (f->spool ? spool_size(f->spool) : f->seen_size)) {
-		return 0;
-	}
-	if (size == 0) {
-		return file_empty_locked(f);
-	}
-	r = file_spool_locked(f);
-	if (r == 0) {
-		r = spool_truncate(f->spool, size);
-	}
-	if (r == 0) {
-		f->only_appends = false;
-		file_touched_locked(f);
-	}
-	return r;
-}
-
-int file_truncate(struct mount *m, struct node *n, uint64_t size, const struct wait *w)
-{
-	struct file *f;
-	bool writers;
-	int r;
-
-	if (size > INT64_MAX) {
-		return -EFBIG;
-	}
-	r = file_get(m, n, &f);
-	if (r < 0) {
-		return r;
-	}
-	mutex_lock(&f->lock);
-	r = resize_locked(f, w, size);
-	mutex_lock(&f->m->tree.lock);
-	writers = f->writers > 0;
-	mutex_unlock(&f->m->tree.lock);
-	mutex_unlock(&f->lock);
-	file_reap(f);
-	if (r == 0 && !writers) {
-		r = file_settle(f, w);
-	}
-	mutex_lock(&f->lock);
-	mutex_lock(&f->m->tree.lock);
-	/* The caller learns that it failed: nothing worth keeping then. */
-	f->worthless = f->worthless || (r < 0 && f->handles == 1);
-	mutex_unlock(&f->m->tree.lock);
-	mutex_unlock(&f->lock);
-	file_drop(f, w);
-	return r;
-}
-
-/* ---- times and modes ---- */
-
-/* Under f->lock: whether a wish waits for a delivery. */
-static bool takes_wishes_locked(struct file *f) REQUIRES(f->lock)
-{
-	return f->detached || f->busy || (f->spool && spool_is_modified(f->spool));
-}
-
-bool file_defer_mtime(struct mount *m, struct node *n, int64_t mtime)
-{
-	struct file *f = file_pin(m, n);
-	bool taken;
-
-	if (!f) {
-		return false;
-	}
-	mutex_lock(&f->lock);
-	taken = takes_wishes_locked(f) && (f->detached || remote_has_utime(m->remote));
-	if (taken) {
-		f->has_mtime = true;
-		f->mtime = mtime;
-		f->error = 0;
-		mutex_lock(&f->m->tree.lock);
-		n->mtime = mtime;
-		n->stamp = ++f->m->tree.clock;
-		mutex_unlock(&f->m->tree.lock);
-	}
-	mutex_unlock(&f->lock);
-	file_drop(f, NULL);
-	return taken;
-}
-
-static void mode_set_locked(struct file *f, unsigned mode, bool required)
-	REQUIRES(f->lock)
-{
-	f->has_mode = true;
-	f->mode = mode & 07777;
-	f->mode_required = required;
-	mutex_lock(&f->m->tree.lock);
-	f->n->mode = (uint16_t)f->mode;
-	f->n->flags |= NODE_HAS_MODE;
-	f->n->stamp = ++f->m->tree.clock;
-	mutex_unlock(&f->m->tree.lock);
-}
-
-bool file_defer_mode(struct mount *m, struct node *n, unsigned mode)
-{
-	struct file *f = file_pin(m, n);
-	bool taken;
-
-	if (!f) {
-		return false;
-	}
-	mutex_lock(&f->lock);
-	taken = takes_wishes_locked(f) && (f->detached || remote_has_chmod(m->remote));
-	if (taken) {
-		mode_set_locked(f, mode, true);
-		f->error = 0;
-	}
-	mutex_unlock(&f->lock);
-	file_drop(f, NULL);
-	return taken;
-}
-
-void file_create_mode(struct file *f, unsigned mode)
-{
-	mutex_lock(&f->lock);
-	mode_set_locked(f, mode, false);
-	mutex_unlock(&f->lock);
-}
-
 /* ---- what could not be delivered ---- */
 
 /* "<name>.<pid>.<n>.ftpsfs-lost", the name cut to what a name may be long. */
@@ -529,7 +485,8 @@ void file_keep_lost(struct file *f)
 	}
 	size = spool_size(f->spool);
 	why = f->error;
-	holes = spool_missing(f->spool, 0, size, &at, &n);
+	holes = spool_missing(f->spool, 0, size, &at, &n) ||
+		spool_is_gone(f->spool, 0, size);
 	r = keep_locked(f, path, name, sizeof(name));
 	mutex_unlock(&f->lock);
 	if (r < 0) {
@@ -543,5 +500,5 @@ void file_keep_lost(struct file *f)
 	hook_printf(f->m->hook, LEVEL_ERROR,
 		    "%s: could not be delivered (%s); kept as %s (%llu bytes%s)",
 		    path ? path : "?", strerror(-why), name, (unsigned long long)size,
-		    holes ? ", unchanged parts left out" : "");
+		    holes ? ", parts that only the server has left out" : "");
 }

@@ -20,24 +20,31 @@ struct spool {
 	uint64_t remote_valid; /* absent bytes are below it */
 	uint64_t clean_size; /* at the last spool_set_clean() */
 	bool modified, rewritten; /* rewritten: more than an append */
+	bool forward; /* see spool_is_forward() */
+	uint64_t gone_from, gone_to; /* given up */
 	struct extent *ext;
 	size_t n, cap;
+	uint64_t present; /* bytes in all extents */
 };
 
 static void check(const struct spool *s)
 {
 #ifndef NDEBUG
-	uint64_t at = 0;
+	uint64_t at = 0, present = 0;
 
 	for (size_t i = 0; i < s->n; i++) {
 		assert(s->ext[i].start < s->ext[i].end);
 		assert(i == 0 || s->ext[i].start > at);
 		at = s->ext[i].end;
+		present += at - s->ext[i].start;
 	}
+	assert(present == s->present);
 	assert(at <= s->size);
 	assert(s->remote_valid <= s->size);
 	assert(s->remote_valid == s->size || (s->n > 0 && at == s->size));
 	assert(s->modified || !s->rewritten);
+	assert(s->gone_from <= s->gone_to && s->gone_to <= s->size);
+	assert(s->gone_from == s->gone_to || s->forward);
 #else
 	(void)s;
 #endif
@@ -91,6 +98,7 @@ static void extents_add(struct spool *s, uint64_t start, uint64_t end)
 		return;
 	}
 	while (last < s->n && s->ext[last].start <= end) {
+		s->present -= s->ext[last].end - s->ext[last].start;
 		start = MIN(start, s->ext[last].start);
 		end = MAX(end, s->ext[last].end);
 		last++;
@@ -106,15 +114,21 @@ static void extents_add(struct spool *s, uint64_t start, uint64_t end)
 		s->n -= last - first - 1;
 	}
 	s->ext[first] = (struct extent){ start, end };
+	s->present += end - start;
 }
 
 static void extents_cut(struct spool *s, uint64_t size)
 {
+	struct extent *last;
+
 	while (s->n > 0 && s->ext[s->n - 1].start >= size) {
-		s->n--;
+		last = &s->ext[--s->n];
+		s->present -= last->end - last->start;
 	}
-	if (s->n > 0) {
-		s->ext[s->n - 1].end = MIN(s->ext[s->n - 1].end, size);
+	last = s->n > 0 ? &s->ext[s->n - 1] : NULL;
+	if (last && last->end > size) {
+		s->present -= last->end - size;
+		last->end = size;
 	}
 }
 
@@ -239,8 +253,11 @@ static ssize_t write_at(int fd, const char *data, size_t len, uint64_t off)
 	return (ssize_t)done;
 }
 
+/* off: the first byte that is another one now. */
 static void note_change(struct spool *s, uint64_t off)
 {
+	s->forward =
+		off == s->size && (s->forward || (!s->modified && off == s->clean_size));
 	s->modified = true;
 	if (off < s->clean_size || s->clean_size == 0) {
 		s->rewritten = true;
@@ -274,17 +291,12 @@ int spool_write(struct spool *s, const void *data, size_t len, uint64_t off)
 	return (size_t)n == len ? 0 : -ENOSPC;
 }
 
-ssize_t spool_read(const struct spool *s, void *buf, size_t len, uint64_t off)
+static ssize_t read_at(int fd, char *buf, size_t len, uint64_t off)
 {
 	size_t done = 0;
 
-	if (off >= s->size) {
-		return 0;
-	}
-	len = (size_t)MIN((uint64_t)len, s->size - off);
 	while (done < len) {
-		ssize_t n =
-			pread(s->fd, (char *)buf + done, len - done, (off_t)(off + done));
+		ssize_t n = pread(fd, buf + done, len - done, (off_t)(off + done));
 
 		if (n < 0 && errno == EINTR) {
 			continue;
@@ -298,6 +310,16 @@ ssize_t spool_read(const struct spool *s, void *buf, size_t len, uint64_t off)
 		done += (size_t)n;
 	}
 	return (ssize_t)done;
+}
+
+ssize_t spool_read(const struct spool *s, void *buf, size_t len, uint64_t off)
+{
+	if (off >= s->size) {
+		return 0;
+	}
+	len = (size_t)MIN((uint64_t)len, s->size - off);
+	assert(!spool_is_gone(s, off, len));
+	return read_at(s->fd, buf, len, off);
 }
 
 int spool_truncate(struct spool *s, uint64_t size)
@@ -314,6 +336,7 @@ int spool_truncate(struct spool *s, uint64_t size)
 	if (r < 0) {
 		return r;
 	}
+	assert(!spool_is_gone(s, size, UINT64_MAX - size));
 	note_change(s, MIN(size, s->size));
 	if (size < s->size) {
 		extents_cut(s, size);
@@ -368,13 +391,88 @@ bool spool_is_append(const struct spool *s, uint64_t *ret_append_at)
 
 void spool_set_modified(struct spool *s)
 {
+	s->forward = s->size == 0;
 	s->modified = s->rewritten = true;
 }
 
 void spool_set_clean(struct spool *s)
 {
-	s->modified = s->rewritten = false;
+	assert(s->gone_from == s->gone_to);
+	s->modified = s->rewritten = s->forward = false;
 	s->clean_size = s->size;
+}
+
+/* ---- room ---- */
+
+uint64_t spool_held(const struct spool *s)
+{
+	return s->present - (s->gone_to - s->gone_from);
+}
+
+static int punch(struct spool *s, uint64_t off, uint64_t len)
+{
+	return fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off,
+			 (off_t)len) < 0
+		       ? -errno
+		       : 0;
+}
+
+int spool_give_up(struct spool *s, uint64_t end)
+{
+	uint64_t from = MAX(s->gone_to, s->clean_size);
+	int r;
+
+	assert(s->forward);
+	end = MIN(end, s->size);
+	if (end <= from) {
+		return 0;
+	}
+	r = punch(s, from, end - from);
+	if (r == 0) {
+		s->gone_from = s->gone_from == s->gone_to ? from : s->gone_from;
+		s->gone_to = end;
+		check(s);
+	}
+	return r;
+}
+
+bool spool_is_gone(const struct spool *s, uint64_t off, uint64_t len)
+{
+	return s->gone_from < s->gone_to && off < s->gone_to &&
+	       (len > s->gone_from || off + len > s->gone_from);
+}
+
+bool spool_is_forward(const struct spool *s)
+{
+	return s->modified && s->forward;
+}
+
+int spool_zero(struct spool *s, uint64_t off, uint64_t len)
+{
+	static const char zeros[64 * 1024];
+	int r;
+
+	len = off >= s->size ? 0 : MIN(len, s->size - off);
+	if (len == 0) {
+		return 0;
+	}
+	r = extents_reserve(s);
+	if (r == 0) {
+		r = punch(s, off, len);
+	}
+	for (uint64_t at = off; r == -EOPNOTSUPP && at < off + len; at += sizeof(zeros)) {
+		size_t part = (size_t)MIN(sizeof(zeros), off + len - at);
+		ssize_t n = write_at(s->fd, zeros, part, at);
+
+		r = n < 0 ? (int)n : (size_t)n < part ? -ENOSPC : -EOPNOTSUPP;
+	}
+	if (r < 0 && r != -EOPNOTSUPP) {
+		return r;
+	}
+	note_change(s, off);
+	extents_add(s, off, off + len);
+	check(s);
+	return 0;
 }
 
 /* ---- keeping ---- */
@@ -391,7 +489,7 @@ static int copy_to(struct spool *s, const char *path)
 		return -errno;
 	}
 	for (uint64_t off = 0; off < s->size && r >= 0;) {
-		ssize_t n = spool_read(s, block, sizeof(block), off);
+		ssize_t n = read_at(s->fd, block, sizeof(block), off);
 
 		if (n <= 0) {
 			r = n < 0 ? (int)n : -EIO;

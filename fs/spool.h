@@ -6,7 +6,9 @@
  * Invariants: the extents are sorted, not empty, do not touch, and lie in [0, size). A
  * byte of [0, size) that is in no extent ("absent") lies below remote_valid, and is what
  * the server's file has there. The descriptor's file is size bytes long and reads as
- * zeros where nothing was written. */
+ * zeros where nothing was written. "Given up" bytes are a range of present ones that is no
+ * longer here, since an upload under way has sent it (spool_give_up()): nothing may read
+ * them, and the spool is good for no more than the end of that upload. */
 #ifndef FS_SPOOL_H
 #define FS_SPOOL_H
 
@@ -46,8 +48,22 @@ bool spool_is_append(const struct spool *s, uint64_t *ret_append_at);
 void spool_set_modified(struct spool *s); /* as if rewritten: a new or emptied file */
 void spool_set_clean(struct spool *s); /* the server has it all now */
 
+/* Bytes of the local disk that it takes. */
+uint64_t spool_held(const struct spool *s);
+/* The disk gets back what was written of [0, end), where all writing went forward. 0, or
+ * -errno (-EOPNOTSUPP: a filesystem that cannot). */
+int spool_give_up(struct spool *s, uint64_t end);
+/* Whether a given-up byte lies in [off, off + len). */
+bool spool_is_gone(const struct spool *s, uint64_t off, uint64_t len);
+/* Whether all that changed was written in one go from the end that the server knows: 0, or
+ * clean_size of an append. */
+bool spool_is_forward(const struct spool *s);
+
+/* Zeros in [off, off + len), within the size; they take no room. */
+int spool_zero(struct spool *s, uint64_t off, uint64_t len);
+
 /* Gives the spool a name in its directory, which is not replaced: -EEXIST. Absent ranges
- * are holes. */
+ * are holes, and so is what was given up. */
 int spool_keep(struct spool *s, const char *name);
 
 #endif

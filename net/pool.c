@@ -48,7 +48,7 @@ struct pool {
 	struct cond changed;
 	struct slot slots[SLOTS_MAX] GUARDED_BY(lock);
 	struct waiter *queue GUARDED_BY(lock);
-	unsigned limit GUARDED_BY(lock); /* learnt; <= max_conns */
+	_Atomic unsigned limit; /* learnt; <= max_conns; changed under the lock */
 	int64_t probe_at GUARDED_BY(lock); /* when to try one more than limit */
 	/* The address that worked (#43); len 0: none. */
 	struct endpoint at GUARDED_BY(lock);
@@ -204,6 +204,11 @@ bool pool_is_short(struct pool *p)
 	yes = p->queue != NULL;
 	mutex_unlock(&p->lock);
 	return yes;
+}
+
+unsigned pool_limit(struct pool *p)
+{
+	return p->limit;
 }
 
 /* Waits for a slot: LENT with a control, or DIALING without one. */

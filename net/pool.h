@@ -35,6 +35,8 @@ void pool_return(struct pool *p, struct control *c);
 
 /* Somebody waits for a connection: idle holders should let go. Cheap. */
 bool pool_is_short(struct pool *p);
+/* How many connections the server was found to allow, max_conns at most. */
+unsigned pool_limit(struct pool *p);
 /* Forget a refused password and hold-downs (SIGHUP). */
 void pool_forgive(struct pool *p);
 

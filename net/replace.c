@@ -39,12 +39,12 @@ static void remove_temp(struct remote *r, const char *temp)
 
 /* The connection was lost at RNTO: was it done? */
 static bool took_place(struct remote *r, const struct wait *w, const char *temp,
-		       const struct upload_job *job)
+		       const struct upload_job *job, uint64_t size)
 {
 	_cleanup_(stat_result_release) struct stat_result gone = { 0 }, there = { 0 };
 
 	return remote_stat(r, w, temp, &gone) == -ENOENT &&
-	       remote_stat(r, w, job->path, &there) == 0 && there.entry.size == job->size;
+	       remote_stat(r, w, job->path, &there) == 0 && there.entry.size == size;
 }
 
 /* What the server may forbid for another name though not for this one. */
@@ -75,6 +75,7 @@ int upload_replace(struct remote *r, const struct wait *w, const struct upload_j
 		return e;
 	}
 	aside.path = temp;
+	aside.fresh = true;
 	if (aside.mode < 0 && keep_mode >= 0) {
 		aside.mode = keep_mode;
 		aside.mode_required = false;
@@ -82,7 +83,7 @@ int upload_replace(struct remote *r, const struct wait *w, const struct upload_j
 	e = upload_run(r, w, &aside, &result);
 	if (e == 0) {
 		e = remote_rename(r, w, temp, job->path);
-		if (e == -EIO && took_place(r, w, temp, job)) {
+		if (e == -EIO && took_place(r, w, temp, job, result.size)) {
 			e = 0;
 		}
 	}

@@ -1,55 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* stage   what is known                       leaves by
  * ------  ----------------------------------  ---------------------------------------
- * SEND    nothing of this job is confirmed    all was sent and confirmed -> AFTER, verdict
- *                                             lost -> DOUBT, cut or passing refusal -> SEND
+ * SEND    nothing, or that a part is there    all was sent and confirmed -> AFTER, verdict
+ *                                             lost -> DOUBT, cut or passing refusal -> SEND,
+ *                                             the feed pauses, confirmed -> PAUSED
+ * PAUSED  all so far is confirmed; no         more -> SEND (by APPE), the end -> AFTER
+ *         connection is held
  * DOUBT   everything was sent, no verdict     size equal -> AFTER, else -> SEND
  * AFTER   the server confirmed the transfer   size equal -> done, else -> SEND
  *
  * Losing the connection leads to a fresh one in the stage reached. */
-#include "net/upload.h"
+#include "net/upload_private.h"
 
 #include "net/look.h"
-#include "net/path.h"
 #include "net/remote_private.h"
 #include "net/transfer.h"
-#include "net/wish.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	BLOCK = 256 * 1024,
-	LOOK_AGAIN_MS = 300,
 	SILENT_MAX = 2,
-	JUST_WRITTEN =
-		120, /* s: how far the server's clock may be off for its time of a file
-			       just stored */
+	RESUME_MIN = 1024 * 1024, /* less than this is sent again sooner than asked for */
 };
 
-enum stage { SEND, DOUBT, AFTER };
-
-struct upload {
-	struct remote *remote;
-	const struct wait *wait;
-	const struct upload_job *job;
-	const struct log_hook *hook;
-	enum stage stage;
-	unsigned silent; /* how often the server cut the data without a word */
-	int64_t shift; /* the server had so many bytes more than append_at */
-	bool begun; /* an APPE may have left something behind */
-	bool mode_sent, mtime_sent;
-	struct upload_result result;
-};
-
-/* Beside 0 and negative errnos, which are final: */
-enum { TRY_AGAIN = 1 };
-
-/* A lost conversation is worth another; what was wrong with us is not. */
-static int lost(int r)
+int upload_lost(int r)
 {
 	switch (r) {
 	case -EINTR:
@@ -62,24 +38,42 @@ static int lost(int r)
 	}
 }
 
-/* ---- sending ---- */
+/* ---- where to go on ---- */
 
-/* What the server has when all is done. */
-static uint64_t whole(const struct upload *u)
+uint64_t upload_whole(const struct upload *u)
 {
-	return (uint64_t)((int64_t)u->job->size + u->shift);
+	return (uint64_t)((int64_t)u->size + u->shift);
+}
+
+/* Whether the local file still has what is to be sent from `at` on. */
+static bool hold(const struct upload *u, uint64_t at)
+{
+	const struct upload_feed *feed = u->job->feed;
+
+	return !feed || feed->hold(feed->arg, at);
+}
+
+static int gone(const struct upload *u, uint64_t has)
+{
+	hook_printf(
+		u->hook, LEVEL_ERROR,
+		"%s: the server has %llu bytes of it, and what follows is no longer here "
+		"(spool_max): the upload cannot go on",
+		u->job->path, (unsigned long long)has);
+	return -EIO;
 }
 
 /* Where to go on with an append. 0, TRY_AGAIN, negative. */
 static int append_from(struct upload *u, struct control *c, uint64_t *ret_at)
 {
 	const struct upload_job *job = u->job;
+	uint64_t most = u->begun ? MAX(u->sent, job->append_at) : job->append_at;
 	struct look look;
 	int64_t at;
 	int r = look_at(c, u->wait, u->job->path, &look);
 
 	if (r < 0) {
-		return lost(r);
+		return upload_lost(r);
 	}
 	if (!look.has_size) {
 		/* Nobody says how much is there. The first time the listing is believed.
@@ -94,8 +88,7 @@ static int append_from(struct upload *u, struct control *c, uint64_t *ret_at)
 		u->shift = (int64_t)look.size - (int64_t)job->append_at;
 	}
 	at = (int64_t)look.size - u->shift;
-	if (at < (int64_t)job->append_at || at > (int64_t)job->size ||
-	    (!u->begun && at != (int64_t)job->append_at)) {
+	if (at < (int64_t)job->append_at || at > (int64_t)most) {
 		hook_printf(u->hook, LEVEL_WARN,
 			    "%s: has %llu bytes on the server, %llu expected", job->path,
 			    (unsigned long long)look.size,
@@ -103,11 +96,43 @@ static int append_from(struct upload *u, struct control *c, uint64_t *ret_at)
 		return u->begun ? -EIO : -ESTALE;
 	}
 	*ret_at = (uint64_t)at;
-	return 0;
+	return hold(u, *ret_at) ? 0 : gone(u, look.size);
 }
 
-/* The bytes [at, size). Negative: as transfer_write(), or of the local file (*ret_local).
- */
+/* The same for a STOR that was cut, or has paused: 0 (from the start, if *ret_at is 0),
+ * TRY_AGAIN, negative. */
+static int resume_from(struct upload *u, struct control *c, uint64_t *ret_at)
+{
+	struct look look = { 0 };
+	int r;
+
+	*ret_at = 0;
+	if (u->opened && u->job->fresh && !u->no_resume && u->sent >= RESUME_MIN) {
+		r = look_at(c, u->wait, u->job->path, &look);
+		if (r < 0) {
+			return upload_lost(r);
+		}
+		if (look.has_size && look.size <= u->sent && hold(u, look.size)) {
+			*ret_at = look.size;
+			return 0;
+		}
+	}
+	return hold(u, 0) ? 0 : gone(u, look.size);
+}
+
+/* ---- sending ---- */
+
+/* How far may be sent now, waiting for the feed. 0 with u->size: `at` is the end where it is
+ * no more; UPLOAD_PAUSE; negative. */
+static int more(struct upload *u, uint64_t at, bool idle)
+{
+	const struct upload_feed *feed = u->job->feed;
+
+	return feed ? feed->more(feed->arg, at, idle, &u->size) : 0;
+}
+
+/* The bytes from `at` on. 0; UPLOAD_PAUSE; negative: as transfer_write(), or of the local
+ * file (*ret_local). */
 static int send_bytes(struct upload *u, struct transfer *t, uint64_t at, bool *ret_local)
 {
 	_cleanup_free_ char *block = malloc(BLOCK);
@@ -116,11 +141,15 @@ static int send_bytes(struct upload *u, struct transfer *t, uint64_t at, bool *r
 	if (!block) {
 		return -ENOMEM;
 	}
-	while (at < u->job->size) {
-		size_t want = (size_t)MIN(u->job->size - at, (uint64_t)BLOCK);
-		ssize_t n = pread(u->job->fd, block, want, (off_t)at);
-		int r;
+	for (;;) {
+		int r = more(u, at, false);
+		ssize_t n;
 
+		if (r != 0 || at >= u->size) {
+			return r;
+		}
+		n = pread(u->job->fd, block, (size_t)MIN(u->size - at, (uint64_t)BLOCK),
+			  (off_t)at);
 		if (n < 0) {
 			if (errno == EINTR) {
 				continue;
@@ -139,8 +168,8 @@ static int send_bytes(struct upload *u, struct transfer *t, uint64_t at, bool *r
 			return r;
 		}
 		at += (uint64_t)n;
+		u->sent = MAX(u->sent, at);
 	}
-	return 0;
 }
 
 static int refused(struct upload *u, struct control *c, const char *verb,
@@ -157,41 +186,49 @@ static int refused(struct upload *u, struct control *c, const char *verb,
 	return r < 0 ? r : -EIO;
 }
 
-static int send_all(struct upload *u, struct control *c)
+/* APPE to go on with a STOR: a server may not like that. */
+static int append_refused(struct upload *u, struct control *c, const struct reply *reply)
 {
-	const struct upload_job *job = u->job;
-	const char *verb = job->append ? "APPE" : "STOR";
+	int r = refused(u, c, "APPE", reply);
+
+	if (u->job->append) {
+		return r;
+	}
+	u->no_resume = r != TRY_AGAIN;
+	return TRY_AGAIN;
+}
+
+/* The data connection and what goes over it. As send_all(), which has chosen `at`. */
+static int send_from(struct upload *u, struct control *c, uint64_t at)
+{
+	const char *verb = u->job->append || at ? "APPE" : "STOR";
 	_cleanup_reply_ struct reply reply = { 0 };
 	struct transfer *t = NULL;
 	struct words words = { "" };
-	uint64_t at = 0;
 	bool local;
 	int r, sent;
 
-	if (job->append) {
-		r = append_from(u, c, &at);
-		if (r != 0) {
-			return r;
-		}
-	}
-	r = transfer_open(c, u->wait, verb, job->path, 0, &t, &reply, &words);
+	r = transfer_open(c, u->wait, verb, u->job->path, 0, &t, &reply, &words);
 	if (r == 1) {
-		return refused(u, c, verb, &reply);
+		return at ? append_refused(u, c, &reply) : refused(u, c, verb, &reply);
 	}
 	if (r < 0 && r != -EINTR) {
-		hook_printf(u->hook, LEVEL_WARN, "%s %s: %s", verb, job->path,
+		hook_printf(u->hook, LEVEL_WARN, "%s %s: %s", verb, u->job->path,
 			    words.text[0] ? words.text : strerror(-r));
 	}
 	/* Even a failed start may have emptied or made the target (FileZilla Server). */
 	u->begun = true;
 	if (r < 0) {
 		/* As for downloads: a firewall, or the wrong mode. */
-		return control_alive(c) && lost(r) == TRY_AGAIN ? -EIO : lost(r);
+		return control_alive(c) && upload_lost(r) == TRY_AGAIN ? -EIO
+								       : upload_lost(r);
 	}
+	u->opened = true;
+	u->sent = at;
 	sent = send_bytes(u, t, at, &local);
 	if (sent < 0 && (local || sent == -EINTR || sent == -ETIMEDOUT)) {
 		transfer_abort(t, NULL);
-		return local ? sent : lost(sent);
+		return local ? sent : upload_lost(sent);
 	}
 	/* When the server cut the data it says why: 552, 452, 426. */
 	r = transfer_finish(t, u->wait, &reply);
@@ -201,7 +238,7 @@ static int send_all(struct upload *u, struct control *c)
 		} else if (r == -ETIMEDOUT && ++u->silent >= SILENT_MAX) {
 			return -EIO; /* pyftpdlib on a full disk: it will not get better */
 		}
-		return lost(r);
+		return upload_lost(r);
 	}
 	if (!reply_is(&reply, 2)) {
 		return refused(u, c, verb, &reply);
@@ -209,8 +246,24 @@ static int send_all(struct upload *u, struct control *c)
 	if (sent < 0) {
 		return TRY_AGAIN;
 	}
-	u->stage = AFTER;
+	u->stage = sent == UPLOAD_PAUSE ? PAUSED : AFTER;
 	return 0;
+}
+
+static int send_all(struct upload *u, struct control *c)
+{
+	uint64_t at = 0;
+	int r = u->job->append ? append_from(u, c, &at) : resume_from(u, c, &at);
+
+	if (r != 0) {
+		return r;
+	}
+	/* All of it had arrived before the connection was lost. */
+	if (u->opened && at && at == u->size && !u->job->feed) {
+		u->stage = AFTER;
+		return 0;
+	}
+	return send_from(u, c, at);
 }
 
 /* Everything was sent and the verdict got lost (interop #7): the size tells. */
@@ -220,156 +273,9 @@ static int resolve_doubt(struct upload *u, struct control *c)
 	int r = look_at(c, u->wait, u->job->path, &look);
 
 	if (r < 0) {
-		return lost(r);
+		return upload_lost(r);
 	}
-	u->stage = look.has_size && look.size == whole(u) ? AFTER : SEND;
-	return 0;
-}
-
-/* ---- afterwards ---- */
-
-/* A grant of a time is judged by the look that follows. */
-static void note_time(struct upload *u, struct host *host, const struct wish *wish,
-		      const struct reply *reply, int64_t seen)
-{
-	int64_t wanted = u->job->mtime, now = time(NULL);
-	bool had_other = wanted < now - JUST_WRITTEN || wanted > now + JUST_WRITTEN;
-	bool forgotten;
-
-	if (!reply_is(reply, 2)) {
-		u->result.mtime_error = wish_time_refused(host, wish, reply);
-	} else if (!wish_time_verify(host, wish, u->hook, wanted, seen, had_other)) {
-		u->result.mtime_error = -EOPNOTSUPP;
-	} else {
-		u->result.mtime_error = 0;
-	}
-	forgotten = !(host->time_ways & wish->way);
-	/* late_wishes() goes the other ways. */
-	u->mtime_sent = !forgotten || !remote_has_utime(u->remote);
-}
-
-static void note_mode(struct upload *u, struct host *host, const struct wish *wish,
-		      const struct reply *reply)
-{
-	int e = reply_is(reply, 2) ? 0 : wish_mode_refused(host, wish, reply);
-
-	u->result.mode_error = e || reply_is(reply, 2) ? e : -EPERM;
-	u->mode_sent = e != -EOPNOTSUPP || !remote_has_chmod(u->remote);
-}
-
-/* Wishes first, then the look, in one batch: it tells the final truth. */
-static int wish_and_look(struct upload *u, struct control *c, struct look *ret)
-{
-	const struct upload_job *job = u->job;
-	struct host *host = control_host(c);
-	struct wish mtime, mode;
-	struct command cmds[4];
-	struct reply replies[4] = { { 0 } };
-	size_t n = 0, n_time = 0, wishes;
-	int r = 0;
-
-	if (job->mtime >= 0 && !u->mtime_sent) {
-		r = wish_time(host, job->path, job->mtime, 0, &mtime);
-		if (r > 0) {
-			cmds[n++] = mtime.cmd;
-			n_time = n;
-		}
-	}
-	/* A mode of creation is compared first, where the look shows modes. */
-	if (r >= 0 && job->mode >= 0 && !u->mode_sent &&
-	    (job->mode_required || !host->mlst)) {
-		r = wish_mode(host, job->path, (unsigned)job->mode, &mode);
-		if (r > 0) {
-			cmds[n++] = mode.cmd;
-		}
-	}
-	if (r < 0) {
-		return r;
-	}
-	wishes = n;
-	n += look_commands(host, job->path, cmds + n);
-	r = n ? control_batch(c, u->wait, cmds, n, replies) : 0;
-	if (r == 0) {
-		look_replies(host, cmds + wishes, replies + wishes, n - wishes, ret);
-		if (n_time > 0) {
-			note_time(u, host, &mtime, &replies[0],
-				  ret->link ? -1 : ret->mtime);
-		}
-		if (wishes > n_time) {
-			note_mode(u, host, &mode, &replies[n_time]);
-		}
-	}
-	for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
-		reply_release(&replies[i]);
-	}
-	return r;
-}
-
-/* The creation mode where the server chose another: its umask is not the program's. */
-static int adjust_mode(struct upload *u, struct control *c, struct look *look)
-{
-	const struct upload_job *job = u->job;
-	struct host *host = control_host(c);
-	_cleanup_reply_ struct reply reply = { 0 };
-	struct wish wish;
-	int r;
-
-	if (job->mode < 0 || u->mode_sent || look->mode < 0 || look->mode == job->mode) {
-		return 0;
-	}
-	r = wish_mode(host, job->path, (unsigned)job->mode, &wish);
-	if (r > 0) {
-		r = control_command(c, u->wait, wish.cmd.verb, wish.cmd.arg, &reply);
-	}
-	if (r < 0 || !reply.code) {
-		return r;
-	}
-	note_mode(u, host, &wish, &reply);
-	if (u->result.mode_error == 0) {
-		look->mode = job->mode;
-	}
-	return 0;
-}
-
-static int finish_after(struct upload *u, struct control *c)
-{
-	const struct upload_job *job = u->job;
-	struct look look;
-	int r = wish_and_look(u, c, &look);
-
-	/* A file just uploaded may be seen late, or short, once (T48). */
-	if (r == 0 && (look.has_size ? look.size != whole(u)
-				     : look.missing || control_host(c)->size)) {
-		r = wait_sleep(u->wait, now_ms() + LOOK_AGAIN_MS);
-		if (r == 0) {
-			r = look_at(c, u->wait, u->job->path, &look);
-		}
-	}
-	if (r < 0) {
-		return lost(r);
-	}
-	if (look.has_size ? look.size != whole(u) : look.missing) {
-		hook_printf(
-			u->hook, LEVEL_WARN,
-			"%s: the server confirmed the upload of %llu bytes but has %lld",
-			job->path, (unsigned long long)whole(u),
-			look.has_size ? (long long)look.size : -1LL);
-		u->stage = SEND;
-		return TRY_AGAIN;
-	}
-	r = adjust_mode(u, c, &look);
-	if (r < 0) {
-		return lost(r);
-	}
-	u->result.size = whole(u);
-	u->result.mtime = look.mtime;
-	u->result.mode = look.mode;
-	if (look.mtime < 0 && u->mtime_sent && u->result.mtime_error == 0) {
-		u->result.mtime = job->mtime;
-	}
-	if (look.mode < 0 && u->mode_sent && u->result.mode_error == 0) {
-		u->result.mode = job->mode;
-	}
+	u->stage = look.has_size && look.size == upload_whole(u) ? AFTER : SEND;
 	return 0;
 }
 
@@ -386,7 +292,7 @@ static int attempt(struct upload *u, bool fresh)
 			    words.text[0] ? words.text : strerror(-r));
 	}
 	if (r < 0) {
-		return r == -EACCES ? r : r == -ESHUTDOWN ? -EIO : lost(r);
+		return r == -EACCES ? r : r == -ESHUTDOWN ? -EIO : upload_lost(r);
 	}
 	if (u->stage == DOUBT) {
 		r = resolve_doubt(u, c);
@@ -394,79 +300,81 @@ static int attempt(struct upload *u, bool fresh)
 	if (r == 0 && u->stage == SEND) {
 		r = send_all(u, c);
 	}
-	if (r == 0) {
-		assert(u->stage == AFTER);
-		r = finish_after(u, c);
+	if (r == 0 && u->stage == AFTER) {
+		r = upload_after(u, c);
 	}
 	pool_return(pool, c);
 	return r;
 }
 
-/* What the batch could not carry: the whole ladder of ways to set a time, on whatever
- * connection is free. */
-static void late_wishes(struct upload *u)
+/* Until the feed has more, or says that this was all. */
+static int await_feed(struct upload *u)
 {
-	const struct upload_job *job = u->job;
+	int r = more(u, u->sent, true);
 
-	if (job->mtime >= 0 && !u->mtime_sent) {
-		u->result.mtime_error =
-			remote_utime(u->remote, u->wait, job->path, job->mtime);
-		if (u->result.mtime_error == 0) {
-			u->result.mtime = job->mtime;
-		}
+	if (r == 0) {
+		u->stage = u->size > u->sent ? SEND : AFTER;
 	}
-	if (job->mode >= 0 && job->mode_required && !u->mode_sent) {
-		u->result.mode_error =
-			remote_chmod(u->remote, u->wait, job->path, (unsigned)job->mode);
-		if (u->result.mode_error == 0) {
-			u->result.mode = job->mode;
+	return r;
+}
+
+/* Attempts until all is there. */
+static int upload_try(struct upload *u)
+{
+	const struct server *server = remote_server(u->remote);
+	unsigned tries = 0;
+	bool fresh = false;
+
+	for (;;) {
+		uint64_t before = u->sent;
+		int s = u->stage == PAUSED ? await_feed(u) : 0;
+
+		if (s == 0) {
+			s = attempt(u, fresh);
 		}
-	}
-	if (!job->mode_required) {
-		u->result.mode_error = 0;
+		if (s < 0 || (s == 0 && u->stage != PAUSED)) {
+			return s;
+		}
+		fresh = s != 0;
+		if (s == 0 || u->sent >= before + RESUME_MIN) {
+			tries = 0;
+		}
+		if (s == 0) {
+			continue;
+		}
+		if (++tries > server->retry) {
+			hook_printf(u->hook, LEVEL_ERROR,
+				    "%s: upload given up after %u attempts", u->job->path,
+				    tries);
+			return -EIO;
+		}
+		if (tries > 1) {
+			s = wait_sleep(u->wait,
+				       now_ms() +
+					       MIN((int64_t)100 << MIN(tries, 5u), 2000));
+			if (s < 0) {
+				return s;
+			}
+		}
 	}
 }
 
 int upload_run(struct remote *r, const struct wait *w, const struct upload_job *job,
 	       struct upload_result *ret)
 {
-	const struct server *server = remote_server(r);
 	struct upload u = {
 		.remote = r,
 		.wait = w,
 		.job = job,
-		.hook = server->hook,
+		.hook = remote_server(r)->hook,
+		.size = job->size,
 		.result = { .mtime = -1, .mode = -1 },
 	};
-	unsigned tries = 0;
-	bool fresh = false;
+	int s = upload_try(&u);
 
-	for (;;) {
-		int s;
-
-		s = attempt(&u, fresh);
-		if (s == 0) {
-			break;
-		}
-		if (s < 0) {
-			return s;
-		}
-		if (++tries > server->retry) {
-			hook_printf(u.hook, LEVEL_ERROR,
-				    "%s: upload given up after %u attempts", job->path,
-				    tries);
-			return -EIO;
-		}
-		fresh = true;
-		if (tries > 1) {
-			s = wait_sleep(
-				w, now_ms() + MIN((int64_t)100 << MIN(tries, 5u), 2000));
-			if (s < 0) {
-				return s;
-			}
-		}
+	if (s == 0) {
+		upload_late_wishes(&u);
+		*ret = u.result;
 	}
-	late_wishes(&u);
-	*ret = u.result;
-	return 0;
+	return s;
 }

@@ -6,10 +6,27 @@
 
 #include "net/remote.h"
 
+/* A file that is still being written while it is uploaded. */
+enum { UPLOAD_PAUSE = 1 };
+struct upload_feed {
+	/* The file's first *ret_end bytes may be sent; all before `at` are. Waits until that
+	 * is more than `at`, or equal to it: then this was the end. 0; UPLOAD_PAUSE, unless
+	 * `idle` (no connection is held meanwhile): nothing comes for a while, the connection
+	 * is to be let go; negative: the upload ends with that. */
+	int (*more)(void *arg, uint64_t at, bool idle, uint64_t *ret_end);
+	/* Sending begins, or goes on, at `at`: whether the bytes from there on are still in
+	 * the local file. They are held until they are sent, then. */
+	bool (*hold)(void *arg, uint64_t at);
+	void *arg;
+};
+
 struct upload_job {
 	const char *path; /* remote, absolute */
 	int fd; /* local source, read with pread */
-	uint64_t size; /* the whole file's size when done */
+	uint64_t size; /* the whole file's size when done; with a feed the feed tells */
+	const struct upload_feed *feed; /* or NULL */
+	bool fresh; /* the server had no content there before: what it has is ours, and a
+		       large upload that was cut goes on behind it by APPE */
 	bool append; /* send only [append_at, size) with APPE; the server's file has
 			append_at bytes now */
 	uint64_t append_at;
@@ -32,11 +49,12 @@ struct upload_result {
 };
 
 /* 0 only when the server has confirmed the transfer (226/250) and has exactly job->size
- * bytes (SIZE or MLST; servers that offer neither are believed). A lost connection starts
- * STOR over, and continues APPE from the size the server has, on up to server->retry
- * fresh connections. -ENOSPC, -EDQUOT, -EACCES, -EISDIR, -ENOENT, -EROFS, -EIO, -EINTR;
- * -ESTALE: before an append the server's file did not have append_at bytes, nothing was
- * sent. The size verified after a 226 may be short once (T48): looked at twice. */
+ * bytes (SIZE or MLST; servers that offer neither are believed). A lost
+ * connection starts STOR over (see `fresh`), and continues APPE from the size the server has,
+ * on up to server->retry fresh connections in a row without progress. -ENOSPC, -EDQUOT,
+ * -EACCES, -EISDIR, -ENOENT, -EROFS, -EIO, -EINTR; -ESTALE: before an append the server's
+ * file did not have append_at bytes, nothing was sent. The size verified after a 226 may be
+ * short once (T48): looked at twice. */
 int upload_run(struct remote *r, const struct wait *w, const struct upload_job *job,
 	       struct upload_result *ret);
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Writing: after close() the bytes stand on the server's disk, or close() said why not."""
 
+import ctypes
 import errno
 import os
 import random
@@ -337,3 +338,44 @@ def test_memory_stays_small(each_kind, mount):
                 got += f.read(MIB - len(got))
             assert got == n.to_bytes(8, "big") + block[8:], f"MiB {n} read back"
     assert m.memory_peak() < 100 * MIB
+
+
+def test_exclusive_creation_asks_the_server(each_kind, mount):
+    """What somebody else has made since the last listing is there."""
+    m = mount(each_kind)
+    assert os.listdir(m) == []
+    each_kind.put("theirs", b"theirs")
+    with pytest.raises(FileExistsError):
+        os.open(m / "theirs", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    with pytest.raises(FileExistsError):
+        os.mknod(m / "theirs")
+    assert each_kind.disk("theirs").read_bytes() == b"theirs"
+    os.close(os.open(m / "ours", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    with pytest.raises(FileExistsError):
+        os.open(m / "ours", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+
+
+def test_allocating(each_kind, mount):
+    libc = ctypes.CDLL(None, use_errno=True)
+    keep, punch, zero, collapse = 1, 2, 16, 8
+
+    def fallocate(fd, mode, off, length):
+        if libc.fallocate(fd, mode, ctypes.c_long(off), ctypes.c_long(length)) < 0:
+            raise OSError(ctypes.get_errno(), "fallocate")
+
+    each_kind.put("file", b"x" * 5000)
+    m = mount(each_kind)
+    with open(m / "file", "r+b", buffering=0) as f:
+        fallocate(f.fileno(), 0, 0, 6000)
+        assert os.fstat(f.fileno()).st_size == 6000
+        fallocate(f.fileno(), keep, 0, 9000)
+        assert os.fstat(f.fileno()).st_size == 6000
+        fallocate(f.fileno(), keep | punch, 100, 50)
+        fallocate(f.fileno(), zero, 5990, 110)
+        with pytest.raises(OSError) as e:
+            fallocate(f.fileno(), collapse, 0, 4096)
+        assert e.value.errno == errno.EOPNOTSUPP
+        os.posix_fallocate(f.fileno(), 0, 6200)
+        want = b"x" * 100 + bytes(50) + b"x" * 4850 + bytes(1200)
+        assert f.read() == want
+    assert each_kind.disk("file").read_bytes() == want

@@ -91,7 +91,7 @@ static void model_truncate(struct model *m, size_t size)
 static void model_check(const struct model *m, const struct spool *s)
 {
 	static char buf[MODEL_MAX];
-	uint64_t at = 0, off, len, append_at = 0;
+	uint64_t at = 0, off, len, append_at = 0, held = 0;
 	struct stat st;
 
 	assert_int_equal(spool_size(s), m->size);
@@ -118,6 +118,10 @@ static void model_check(const struct model *m, const struct spool *s)
 			}
 		}
 	}
+	for (size_t i = 0; i < m->size; i++) {
+		held += m->present[i];
+	}
+	assert_int_equal(spool_held(s), held);
 	assert_int_equal(spool_is_modified(s), m->modified);
 	assert_int_equal(spool_is_append(s, &append_at), m->modified && !m->rewritten);
 	if (m->modified && !m->rewritten) {
@@ -278,6 +282,83 @@ static void test_keep(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* What an upload on its way has sent makes room. */
+static void test_give_up(void **state)
+{
+	static char block[64 * 1024];
+	struct spool *s = NULL;
+	struct stat before, after;
+
+	assert_int_equal(spool_new(spool_place(state), 1000, &s), 0);
+	for (uint64_t at = 1000; at < 1000 + 4 * sizeof(block); at += sizeof(block)) {
+		assert_int_equal(spool_write(s, block, sizeof(block), at), 0);
+		assert_true(spool_is_forward(s));
+	}
+	assert_int_equal(spool_held(s), 4 * sizeof(block));
+	assert_false(spool_is_gone(s, 0, UINT64_MAX));
+	assert_int_equal(fstat(spool_fd(s), &before), 0);
+	assert_int_equal(spool_give_up(s, 500), 0); /* the server's, not ours */
+	assert_int_equal(spool_give_up(s, 1000 + 2 * sizeof(block)), 0);
+	assert_int_equal(spool_give_up(s, 1000 + sizeof(block)), 0); /* is already */
+	assert_int_equal(fstat(spool_fd(s), &after), 0);
+	assert_true(after.st_blocks < before.st_blocks);
+	assert_int_equal(after.st_size, before.st_size);
+	assert_int_equal(spool_held(s), 2 * sizeof(block));
+	assert_false(spool_is_gone(s, 0, 1000));
+	assert_true(spool_is_gone(s, 0, 1001));
+	assert_true(spool_is_gone(s, 1000 + 2 * sizeof(block) - 1, 1));
+	assert_false(spool_is_gone(s, 1000 + 2 * sizeof(block), UINT64_MAX));
+	assert_int_equal(spool_write(s, "on", 2, spool_size(s)), 0);
+	assert_true(spool_is_forward(s));
+	assert_int_equal(spool_give_up(s, UINT64_MAX), 0);
+	assert_int_equal(spool_held(s), 0);
+	spool_free(s);
+}
+
+static void test_forward(void **state)
+{
+	struct spool *s = NULL;
+
+	assert_int_equal(spool_new(spool_place(state), 0, &s), 0);
+	assert_false(spool_is_forward(s));
+	spool_set_modified(s);
+	assert_true(spool_is_forward(s));
+	assert_int_equal(spool_write(s, "abc", 3, 0), 0);
+	assert_int_equal(spool_write(s, "d", 1, 10), 0); /* over a gap */
+	assert_true(spool_is_forward(s));
+	assert_int_equal(spool_write(s, "x", 1, 10), 0);
+	assert_false(spool_is_forward(s));
+	assert_int_equal(spool_write(s, "y", 1, 11), 0);
+	assert_false(spool_is_forward(s));
+	spool_set_clean(s);
+	assert_int_equal(spool_write(s, "z", 1, 12), 0);
+	assert_true(spool_is_forward(s));
+	assert_int_equal(spool_truncate(s, 5), 0);
+	assert_false(spool_is_forward(s));
+	spool_free(s);
+}
+
+static void test_zero(void **state)
+{
+	struct spool *s = NULL;
+	char buf[11] = "";
+
+	assert_int_equal(spool_new(spool_place(state), 0, &s), 0);
+	assert_int_equal(spool_write(s, "0123456789", 10, 0), 0);
+	spool_set_clean(s);
+	assert_int_equal(spool_zero(s, 20, 5), 0);
+	assert_false(spool_is_modified(s));
+	assert_int_equal(spool_zero(s, 3, 4), 0);
+	assert_int_equal(spool_zero(s, 9, UINT64_MAX), 0);
+	assert_true(spool_is_modified(s));
+	assert_int_equal(spool_read(s, buf, 10, 0), 10);
+	assert_memory_equal(buf,
+			    "012\0\0\0\0"
+			    "78\0",
+			    10);
+	spool_free(s);
+}
+
 static int setup(void **state)
 {
 	static char dir[] = "/tmp/ftpsfs-test-spool-XXXXXX";
@@ -295,9 +376,10 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random), cmocka_unit_test(test_shrink_and_grow),
-		cmocka_unit_test(test_append), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_keep),
+		cmocka_unit_test(test_random),	cmocka_unit_test(test_shrink_and_grow),
+		cmocka_unit_test(test_append),	cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_keep),	cmocka_unit_test(test_give_up),
+		cmocka_unit_test(test_forward), cmocka_unit_test(test_zero),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
