@@ -260,7 +260,10 @@ static int stat_locked(struct mount *m, struct node *parent, const char *name,
 	    !node_find_locked(&m->tree, parent, name)) {
 		r = ensure_locked(m, parent, MAX(m->opt->dir_ttl, (int64_t)1), w);
 		*ret = r == 0 ? node_find_locked(&m->tree, parent, name) : NULL;
-		return r < 0 ? r : *ret ? 0 : -ENOENT;
+		if (r < 0 || *ret || children_of_locked(&m->tree, parent, &d) < 0 ||
+		    d->snap->complete) {
+			return r < 0 ? r : *ret ? 0 : -ENOENT;
+		}
 	}
 	return apply_locked(&m->tree, parent, name, &q, r, &st, ret);
 }

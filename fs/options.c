@@ -29,7 +29,7 @@ static const char *const upload_words[] = { "auto", "inplace", "atomic", NULL };
 static const char *const version_words[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const auto_words[] = { "auto", "yes", "no", NULL };
 static const char *const reuse_words[] = { "yes", "require", "no", NULL };
-static const char *const list_words[] = { "auto", "mlsd", "list", NULL };
+static const char *const list_words[] = { "auto", "mlsd", "list", "stat", NULL };
 static const char *const symlinks_words[] = { "contain", "follow", "raw", "hide", NULL };
 static const char *const cache_words[] = { "auto_cache", "kernel_cache", "direct_io",
 					   NULL };
@@ -170,9 +170,14 @@ static const struct option_row options_table[] = {
  .help = "sent after login on every connection"},
 #undef G
 #define G .group = "Names and metadata"
-{"list", NULL, CHOICE(enum list_mode, list, list_words), G, .metavar = "auto|mlsd|list",
+{"list", NULL, CHOICE(enum list_mode, list, list_words), G, .metavar = "auto|mlsd|list|stat",
  .def = "auto",
- .help = "how directories are listed"},
+ .help = "how directories are listed; stat: without data connections"},
+{"hidden", NULL, CHOICE(enum tristate, hidden, auto_words), G, .metavar = "auto|yes|no",
+ .def = "auto",
+ .help = "whether LIST needs -a to show all names"},
+{"timezone", NULL, STRING(timezone), G, .metavar = "auto|UTC|+HH:MM", .def = "auto",
+ .help = "of the times in LIST"},
 {"symlinks", NULL, CHOICE(enum symlinks_mode, symlinks, symlinks_words), G,
  .metavar = "contain|follow|raw|hide", .def = "contain",
  .help = "links: kept inside the mount, as what they lead to, as told, not shown"},

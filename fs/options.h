@@ -96,6 +96,8 @@ struct options {
 
 	/* names and metadata */
 	enum list_mode list;
+	enum tristate hidden;
+	char *timezone;
 	enum symlinks_mode symlinks;
 	unsigned uid, gid, umask;
 	unsigned fmask, dmask; /* after options_parse() the umask when not given */

@@ -236,6 +236,17 @@ int control_command(struct control *c, const struct wait *w, const char *verb,
 	return control_command_within(c, w, verb, arg, c->server->io_timeout, ret);
 }
 
+int control_command_long(struct control *c, const struct wait *w, const char *verb,
+			 const char *arg, struct reply *ret)
+{
+	int r;
+
+	c->parser.listing = true;
+	r = control_command(c, w, verb, arg, ret);
+	c->parser.listing = false;
+	return r;
+}
+
 int control_resync(struct control *c, const struct wait *w, int64_t deadline)
 {
 	int r = control_send(c, w, "NOOP", NULL);
@@ -254,7 +265,7 @@ int control_resync(struct control *c, const struct wait *w, int64_t deadline)
 
 /* ---- batches ---- */
 
-static bool may_pipeline(const struct control *c)
+bool control_pipelines(const struct control *c)
 {
 	/* Middleboxes that read clear channels expect one command a packet (T46). */
 	return channel_is_tls(c->ch) && c->server->pipelining != TRI_NO &&
@@ -281,7 +292,7 @@ int control_batch(struct control *c, const struct wait *w, const struct command 
 		  size_t n, struct reply *replies)
 {
 	memset(replies, 0, n * sizeof(*replies));
-	if (!may_pipeline(c)) {
+	if (!control_pipelines(c)) {
 		for (size_t i = 0; i < n; i++) {
 			int r = control_command(c, w, cmds[i].verb, cmds[i].arg,
 						&replies[i]);

@@ -43,7 +43,15 @@ struct host {
 	_Atomic unsigned active_wrong_port;
 	/* That PASV advertises another address stands in the log. */
 	_Atomic bool other_address_told;
-	_Atomic bool list_a_bad; /* LIST -a is taken for a name */
+	_Atomic unsigned list_dialect; /* enum dialect that its LIST speaks */
+	_Atomic bool list_unpadded; /* one blank before names */
+	_Atomic bool list_missing; /* not implemented: STAT it is */
+	_Atomic unsigned
+		hidden; /* enum tristate: LIST -a shows more, or is taken for a name */
+	_Atomic bool months_told; /* that months cannot be read stands in the log */
+	/* What its listings' clock is ahead of UTC, seconds. */
+	_Atomic int zone;
+	_Atomic bool zone_known;
 	_Atomic bool no_pipeline;
 	_Atomic bool slow_auth; /* answers AUTH before it is ready for the handshake */
 	_Atomic bool greets_first; /* implicit TLS that begins behind a 220 in clear: z/OS
@@ -80,6 +88,13 @@ int control_command(struct control *c, const struct wait *w, const char *verb,
 /* The same with another patience (ms) than io_timeout. */
 int control_command_within(struct control *c, const struct wait *w, const char *verb,
 			   const char *arg, int64_t timeout, struct reply *ret);
+
+/* The same for STAT of a directory, whose reply may have LISTING_ENTRIES_MAX lines. */
+int control_command_long(struct control *c, const struct wait *w, const char *verb,
+			 const char *arg, struct reply *ret);
+
+/* Whether control_batch() sends more than one at a time. */
+bool control_pipelines(const struct control *c);
 
 /* n commands, pipelined in one TLS record where the host can, else one by one; replies[i]
  * answers cmds[i] (all must be released by the caller, also after an error: unfilled ones

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/listing.h"
+#include "net/listing_token.h"
 #include "net/path.h"
 
 #include <ctype.h>
@@ -27,6 +28,7 @@ struct listing *listing_new(enum listing_format format, time_t now)
 		l->format = format;
 		l->now = now;
 		l->first = true;
+		l->pad_min = SIZE_MAX;
 	}
 	return l;
 }
@@ -336,6 +338,17 @@ static bool names_itself(const char *line)
 		strncasecmp(type + 5, "pdir;", 5) == 0);
 }
 
+static void note_line(struct listing *l, const struct entry *e)
+{
+	size_t pad = strspn(e->name, " ");
+
+	l->votes[e->dialect]++;
+	if (e->dialect == DIALECT_UNIX) {
+		l->pad_min = MIN(l->pad_min, pad);
+		l->pad_max = MAX(l->pad_max, pad);
+	}
+}
+
 /* The line in l->line, len bytes without its end, a NUL behind. */
 static int line_take(struct listing *l, size_t len)
 {
@@ -365,10 +378,17 @@ static int line_take(struct listing *l, size_t len)
 	if (r == -ENODATA) {
 		return 0;
 	}
+	if (r == 0 && l->format == LISTING_LINES) {
+		note_line(l, &e);
+	}
+	if (r == 0 && is_dots(e.name)) {
+		l->dots = true;
+	}
 	if (r == 0 && (is_dots(e.name) || (itself && strchr(e.name, '/')))) {
 		return 0;
 	}
 	len = r == 0 ? strlen(e.name) : 0;
+	l->strange += r == 0 && (e.flags & ENTRY_MONTH_STRANGE);
 	if (r < 0 || len > LISTING_NAME_MAX || path_name_check(e.name, len) < 0) {
 		l->rejected++;
 		return 0;
@@ -440,6 +460,10 @@ int listing_feed(struct listing *l, const char *data, size_t len)
 int listing_end(struct listing *l)
 {
 	int r = l->line_len || l->line_too_long ? line_end(l) : 0;
+
+	if (l->format == LISTING_LINES) {
+		listing_settle(l);
+	}
 
 	/* Listings are kept for long: what growing took too much goes back. */
 	free(l->line);

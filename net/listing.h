@@ -26,7 +26,11 @@ enum {
 	ENTRY_MTIME_COARSE =
 		16, /* LIST: minutes or days, zone unknown; never for facts */
 	ENTRY_HAS_NLINK = 32,
+	ENTRY_MONTH_STRANGE = 64, /* LIST: a month in no language we read; no time */
 };
+
+/* What LIST lines can be. */
+enum dialect { DIALECT_NONE, DIALECT_UNIX, DIALECT_DOS, DIALECT_EPLF, DIALECT_MAX };
 
 /* perm fact letters (RFC 3659 7.5.5) as bits, PERM_BIT('w'). */
 #define PERM_BIT(c) (1u << ((c) - 'a'))
@@ -45,6 +49,7 @@ struct entry {
 	uint16_t mode; /* permission bits, 07777 */
 	uint8_t kind; /* enum entry_kind */
 	uint8_t flags; /* ENTRY_HAS_* */
+	uint8_t dialect; /* enum dialect of its LIST line; NONE for facts */
 };
 
 enum listing_format {
@@ -65,6 +70,13 @@ struct listing {
 	unsigned rejected; /* senseless lines, and names we refuse ('/', CR, NUL, too
 			      long) */
 	bool incomplete; /* set by the caller: the server said it left some out (T55) */
+	/* LIST: what the host is known for, set by the caller before the first byte; at the
+	 * end what this listing teaches. A dialect that is given yields only to a listing in
+	 * which no line speaks it. */
+	enum dialect dialect;
+	bool unpadded; /* exactly one blank stands before names: more are theirs */
+	bool dots; /* "." or ".." was listed */
+	unsigned strange; /* entries without a time for a month in no language we read */
 	/* private */
 	enum listing_format format;
 	time_t now;
@@ -74,6 +86,8 @@ struct listing {
 	char *line;
 	size_t line_len, line_cap;
 	bool first, line_too_long;
+	unsigned votes[DIALECT_MAX]; /* lines, also those of "." and ".." */
+	size_t pad_min, pad_max; /* blanks before unix names beyond the one */
 };
 
 /* now: the year of LIST lines without one is guessed from it (the latest date that is not

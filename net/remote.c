@@ -215,15 +215,16 @@ static int deduce(struct remote *rem, struct control *c, const struct wait *w,
 		return r < 0 ? r : l->n ? -ENOTEMPTY : -EACCES;
 	}
 	if (kind == ENTRY_DIR) {
-		return is_one_of(verb, "CWD MLSD LIST RNFR SITE") ? -EACCES : -EISDIR;
+		return is_one_of(verb, "CWD MLSD LIST STAT RNFR SITE") ? -EACCES
+								       : -EISDIR;
 	}
 	if (kind == ENTRY_FILE) {
-		return is_one_of(verb, "RMD CWD MLSD LIST") ? -ENOTDIR : -EACCES;
+		return is_one_of(verb, "RMD CWD MLSD LIST STAT") ? -ENOTDIR : -EACCES;
 	}
 	if (is_one_of(verb, "STOR APPE MKD RNTO")) {
 		return look_parent(rem, c, w, path);
 	}
-	return is_one_of(verb, "CWD MLSD LIST") && listed_in_parent(rem, c, w, path)
+	return is_one_of(verb, "CWD MLSD LIST STAT") && listed_in_parent(rem, c, w, path)
 		       ? -EACCES
 		       : -ENOENT;
 }

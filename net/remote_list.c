@@ -1,31 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Directory listings: MLSD, else CWD and LIST without an argument (servers take it for
- * options or globs). */
+/* Directory listings: by MLSD, else by lines (net/remote_lines.c). */
 #include "net/path.h"
 #include "net/remote_private.h"
 #include "net/transfer.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
 enum {
 	READ_SIZE = 64 * 1024,
-	REFINE_MAX = 4096, /* files of one LIST whose exact time is asked for */
-	REFINE_FLIGHT = 256,
 };
 
-struct list_job {
-	const char *path;
-	struct listing *result;
-};
-
-/* "226-Output truncated to 10000 matches" (Pure-FTPd): the rest exists all the same
- * (T55). */
+/* "226-Output truncated to 10000 matches" (Pure-FTPd) and the like: the rest exists all the
+ * same (T55). */
 static bool says_truncated(const char *text)
 {
-	return strcasestr(text, "truncat") || strcasestr(text, "limit reached");
+	static const char *const phrases[] = { "truncat",	  "limit reached",
+					       "limit exceeded",  "only the first",
+					       "incomplete list", "too many files",
+					       "too many entries" };
+	static const char *const things[] = { "matches", "entries", "files", "lines" };
+
+	for (size_t i = 0; i < ARRAY_LEN(phrases); i++) {
+		if (strcasestr(text, phrases[i])) {
+			return true;
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(things); i++) {
+		if (strcasestr(text, "limited to") && strcasestr(text, things[i])) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static int read_listing(struct transfer *t, const struct wait *w, struct listing *l)
@@ -44,7 +53,7 @@ static int read_listing(struct transfer *t, const struct wait *w, struct listing
 	return (int)n;
 }
 
-static int data_trouble(struct remote *r, struct control *c, const char *path,
+int remote_list_trouble(struct remote *r, struct control *c, const char *path,
 			const struct reply *reply)
 {
 	/* Where it is lost already, why has been said. */
@@ -54,10 +63,71 @@ static int data_trouble(struct remote *r, struct control *c, const char *path,
 	return -EIO;
 }
 
-/* 0 and *ret; 1: refused, *refusal; negative. */
-static int fetch(struct remote *r, struct control *c, const struct wait *w,
-		 const char *verb, const char *arg, const char *path,
-		 struct listing **ret, struct reply *refusal)
+struct listing *remote_listing_new(struct remote *r, enum listing_format format)
+{
+	struct host *h = pool_host(r->pool);
+	int zone = 0;
+
+	(void)remote_zone(r, &zone);
+	struct listing *l = listing_new(format, time(NULL) + zone);
+	if (l) {
+		l->dialect = h->list_dialect;
+		l->unpadded = h->list_unpadded;
+	}
+	return l;
+}
+
+/* Whether this is the first of such words about path, as far as we remember. */
+static bool first_time(struct remote *r, const char *path)
+{
+	uint32_t hash = 2166136261u;
+	uint32_t *slot;
+	bool first;
+
+	for (; *path; path++) {
+		hash = (hash ^ (unsigned char)*path) * 16777619u;
+	}
+	mutex_lock(&r->lock);
+	slot = &r->listing_told[hash % ARRAY_LEN(r->listing_told)];
+	first = *slot != hash;
+	*slot = hash;
+	mutex_unlock(&r->lock);
+	return first;
+}
+
+int remote_listing_end(struct remote *r, struct listing *l, const char *path,
+		       const char *last_words)
+{
+	struct host *h = pool_host(r->pool);
+	int e = listing_end(l);
+
+	if (e < 0) {
+		return e;
+	}
+	if (l->dialect && l->dialect != h->list_dialect) {
+		h->list_dialect = l->dialect;
+	}
+	h->list_unpadded = h->list_unpadded || l->unpadded;
+	l->incomplete = says_truncated(last_words);
+	if (l->incomplete || l->rejected) {
+		hook_printf(r->server->hook,
+			    first_time(r, path) ? LEVEL_WARN : LEVEL_DEBUG,
+			    "listing %s: %u lines not understood%s%s", path, l->rejected,
+			    l->incomplete ? "; the server left some out: " : "",
+			    l->incomplete ? last_words : "");
+	}
+	if (l->strange && !atomic_exchange(&h->months_told, true)) {
+		hook_printf(r->server->hook, LEVEL_WARN,
+			    "listing %s: months in a language not known here: such files "
+			    "are shown without a time unless MDTM tells it",
+			    path);
+	}
+	return 0;
+}
+
+int remote_list_fetch(struct remote *r, struct control *c, const struct wait *w,
+		      const char *verb, const char *arg, const char *path,
+		      struct listing **ret, struct reply *refusal)
 {
 	bool facts = strcmp(verb, "MLSD") == 0;
 	_cleanup_(listing_freep) struct listing *l = NULL;
@@ -74,7 +144,7 @@ static int fetch(struct remote *r, struct control *c, const struct wait *w,
 	if (e != 0) {
 		return e;
 	}
-	l = listing_new(facts ? LISTING_FACTS : LISTING_LINES, time(NULL));
+	l = remote_listing_new(r, facts ? LISTING_FACTS : LISTING_LINES);
 	read = l ? read_listing(t, w, l) : -ENOMEM;
 	if (read < 0 && read != -ECONNABORTED) {
 		transfer_abort(t, NULL);
@@ -92,164 +162,46 @@ static int fetch(struct remote *r, struct control *c, const struct wait *w,
 		verdict = (struct reply){ 0 };
 		return 1;
 	}
-	e = listing_end(l);
-	if (e < 0) {
-		return e;
+	e = remote_listing_end(r, l, path, verdict.text);
+	if (e == 0) {
+		*ret = steal(&l);
 	}
-	l->incomplete = says_truncated(verdict.text);
-	if (l->incomplete || l->rejected) {
-		hook_printf(r->server->hook, LEVEL_WARN,
-			    "listing %s: %u lines not understood%s%s", path, l->rejected,
-			    l->incomplete ? "; the server left some out: " : "",
-			    l->incomplete ? reply_words(&verdict) : "");
-	}
-	*ret = steal(&l);
-	return 0;
+	return e;
 }
 
-/* ---- exact times ---- */
-
-/* LIST shows minutes, or days, of an unnamed zone; MDTM tells seconds in UTC. What the
- * zone is off by shows in any file listed with a clock time, and corrects the
- * directories, which MDTM refuses. */
-static int64_t zone_of(const struct entry *e, int64_t exact)
+/* Some servers show a directory that does not exist as an empty one. */
+static int confirm_directory(struct remote *r, struct control *c, const struct wait *w,
+			     const char *path)
 {
-	int64_t diff = exact - exact % 60 - e->mtime;
-	int64_t quarter = (diff >= 0 ? diff + 450 : diff - 450) / 900 * 900;
+	_cleanup_reply_ struct reply reply = { 0 };
+	int e = control_command(c, w, "CWD", path, &reply);
 
-	return diff == quarter && diff >= -14 * 3600 && diff <= 14 * 3600 ? quarter : 0;
+	return e < 0 || reply_is(&reply, 2)
+		       ? e
+		       : remote_refusal(r, c, w, "CWD", path, &reply);
 }
-
-static int refine_flight(struct control *c, const struct wait *w, struct entry **v,
-			 char **paths, size_t n, int64_t *zone)
-{
-	struct command cmds[REFINE_FLIGHT];
-	struct reply replies[REFINE_FLIGHT] = { 0 };
-	int r;
-
-	for (size_t i = 0; i < n; i++) {
-		cmds[i] = (struct command){ "MDTM", paths[i] };
-	}
-	r = control_batch(c, w, cmds, n, replies);
-	for (size_t i = 0; i < n; i++) {
-		int64_t exact;
-
-		if (r == 0 && replies[i].code == 213 &&
-		    listing_parse_time(reply_words(&replies[i]), &exact) == 0) {
-			*zone = *zone ? *zone : zone_of(v[i], exact);
-			v[i]->mtime = exact;
-			v[i]->flags = (uint8_t)((v[i]->flags | ENTRY_HAS_MTIME) &
-						~ENTRY_MTIME_COARSE);
-		} else if (r == 0 && reply_errno(&replies[i]) == EOPNOTSUPP) {
-			control_host(c)->mdtm = false;
-		}
-		reply_release(&replies[i]);
-	}
-	return r;
-}
-
-static int refine_times(struct control *c, const struct wait *w, const char *path,
-			struct listing *l)
-{
-	struct entry *v[REFINE_FLIGHT];
-	char *paths[REFINE_FLIGHT];
-	int64_t zone = 0;
-	size_t n = 0, asked = 0;
-	int r = 0;
-
-	for (size_t i = 0;
-	     i < l->n && r == 0 && control_host(c)->mdtm && asked < REFINE_MAX; i++) {
-		struct entry *e = &l->entries[i];
-
-		if (e->kind == ENTRY_FILE && (e->flags & ENTRY_MTIME_COARSE)) {
-			paths[n] = path_join(path, e->name);
-			v[n] = e;
-			asked++;
-			if (!paths[n++]) {
-				r = -ENOMEM;
-			}
-		}
-		if (n == REFINE_FLIGHT || (n && (i + 1 == l->n || asked == REFINE_MAX))) {
-			r = r < 0 ? r : refine_flight(c, w, v, paths, n, &zone);
-			while (n) {
-				free(paths[--n]);
-			}
-		}
-	}
-	while (n) {
-		free(paths[--n]);
-	}
-	for (size_t i = 0; i < l->n && zone; i++) {
-		if (l->entries[i].flags & ENTRY_MTIME_COARSE) {
-			l->entries[i].mtime += zone;
-		}
-	}
-	return r;
-}
-
-/* ---- the two ways ---- */
 
 static int list_facts(struct remote *r, struct control *c, const struct wait *w,
 		      struct list_job *job)
 {
 	_cleanup_reply_ struct reply refusal = { 0 };
-	int e = fetch(r, c, w, "MLSD", job->path, job->path, &job->result, &refusal);
+	int e = remote_list_fetch(r, c, w, "MLSD", job->path, job->path, &job->result,
+				  &refusal);
 
+	if (e == 0 && job->result->n == 0 && !job->result->dots) {
+		return confirm_directory(r, c, w, job->path);
+	}
 	if (e != 1) {
 		return e;
 	}
 	if (reply_is_passing(&refusal)) {
-		return data_trouble(r, c, job->path, &refusal);
+		return remote_list_trouble(r, c, job->path, &refusal);
 	}
 	if (reply_errno(&refusal) == EOPNOTSUPP && r->server->list == LIST_AUTO) {
 		pool_host(r->pool)->mlst = false;
 		return -EOPNOTSUPP;
 	}
 	return remote_refusal(r, c, w, "MLSD", job->path, &refusal);
-}
-
-/* 450 and 550 are some servers' way to say that a directory is empty (T54): CWD has shown
- * that it is one. */
-static bool says_empty(const struct reply *reply)
-{
-	return (reply->code == 450 || reply->code == 550) &&
-	       (reply_errno(reply) == ENOENT || strcasestr(reply->text, "no files") ||
-		strcasestr(reply->text, "no members"));
-}
-
-static int list_lines(struct remote *r, struct control *c, const struct wait *w,
-		      struct list_job *job)
-{
-	struct host *h = pool_host(r->pool);
-	_cleanup_reply_ struct reply refusal = { 0 };
-	int e = control_command(c, w, "CWD", job->path, &refusal);
-
-	if (e < 0) {
-		return e;
-	}
-	if (!reply_is(&refusal, 2)) {
-		return remote_refusal(r, c, w, "CWD", job->path, &refusal);
-	}
-	reply_release(&refusal);
-	e = fetch(r, c, w, "LIST", h->list_a_bad ? NULL : "-a", job->path, &job->result,
-		  &refusal);
-	if (e == 1 && !h->list_a_bad && reply_is(&refusal, 5) &&
-	    !reply_is_passing(&refusal)) {
-		/* It may take -a for a name; "no files" in an empty directory looks the same. */
-		reply_release(&refusal);
-		e = fetch(r, c, w, "LIST", NULL, job->path, &job->result, &refusal);
-		h->list_a_bad = e == 0;
-	}
-	if (e == 1 && says_empty(&refusal)) {
-		job->result = listing_new(LISTING_LINES, 0);
-		return job->result ? 0 : -ENOMEM;
-	}
-	if (e == 1) {
-		return reply_is_passing(&refusal)
-			       ? data_trouble(r, c, job->path, &refusal)
-			       : remote_refusal(r, c, w, "LIST", job->path, &refusal);
-	}
-	return e;
 }
 
 static int list_verb(struct remote *r, struct control *c, const struct wait *w, void *arg)
@@ -259,12 +211,13 @@ static int list_verb(struct remote *r, struct control *c, const struct wait *w, 
 
 	listing_free(job->result); /* of an attempt that was lost half-way */
 	job->result = NULL;
-	if (remote_has_stat(r) || r->server->list == LIST_MLSD) {
+	if ((pool_host(r->pool)->mlst && r->server->list == LIST_AUTO) ||
+	    r->server->list == LIST_MLSD) {
 		e = list_facts(r, c, w, job);
 	}
 	if (e == -EOPNOTSUPP && control_alive(c) && r->server->list != LIST_MLSD) {
-		e = list_lines(r, c, w, job);
-		e = e < 0 ? e : refine_times(c, w, job->path, job->result);
+		e = remote_list_lines(r, c, w, job);
+		e = e < 0 ? e : remote_refine_times(r, c, w, job->path, job->result);
 	}
 	return e;
 }
@@ -286,7 +239,7 @@ static int links_verb(struct remote *r, struct control *c, const struct wait *w,
 
 	listing_free(job->result);
 	job->result = NULL;
-	return list_lines(r, c, w, job);
+	return remote_list_lines(r, c, w, job);
 }
 
 int remote_links(struct remote *r, const struct wait *w, const char *path,

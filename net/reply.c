@@ -62,7 +62,7 @@ static int line_take(struct reply_parser *p)
 		line += 3;
 		len -= 3;
 	}
-	if (++p->lines > REPLY_LINES_MAX) {
+	if (++p->lines > (p->listing ? REPLY_LISTING_LINES_MAX : REPLY_LINES_MAX)) {
 		return -EPROTO;
 	}
 	code = line_code(line, len);
@@ -74,7 +74,7 @@ static int line_take(struct reply_parser *p)
 			return -EPROTO;
 		}
 	}
-	p->text.limit = REPLY_MAX;
+	p->text.limit = p->listing ? REPLY_LISTING_MAX : REPLY_MAX;
 	r = p->code ? buf_append(&p->text, "\n", 1) : 0;
 	if (r == 0 && len) {
 		r = buf_append(&p->text, line, len);

@@ -11,6 +11,8 @@
 
 /* Limits on what a server can make us keep (T34). */
 enum { REPLY_LINE_MAX = 16 * 1024, REPLY_LINES_MAX = 4000, REPLY_MAX = 256 * 1024 };
+/* The same for a directory that comes as a reply (STAT). */
+enum { REPLY_LISTING_LINES_MAX = 4000000, REPLY_LISTING_MAX = 512 * 1024 * 1024 };
 
 /* A whole reply. text is never NULL after a successful parse: the lines without
  * CR LF, joined by '\n', a single NUL behind the last; "250-Begin\n type=file; x\n250
@@ -36,6 +38,7 @@ struct reply_parser {
 	struct buf text; /* complete lines so far, '\n' behind each but the last */
 	struct buf line; /* the line being received */
 	unsigned lines;
+	bool listing; /* the higher limits; set by the caller */
 	int code; /* of the first line of a multi-line reply; 0 before it */
 	unsigned char
 		iac; /* 0xFF, or the command behind it, when the rest is still to come */

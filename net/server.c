@@ -4,7 +4,9 @@
 #include "tls/dial.h"
 #include "tls/proxy.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -65,10 +67,36 @@ static int check_quote(const char *quote, struct words *words)
 	return 0;
 }
 
+int server_zone(const struct server *s, int *ret)
+{
+	const char *t = s->timezone;
+	int sign = t && *t == '-' ? -1 : 1;
+	unsigned hours = 0, minutes = 0;
+	int end = -1;
+
+	if (t && (strcasecmp(t, "UTC") == 0 || strcasecmp(t, "GMT") == 0)) {
+		*ret = 0;
+		return 0;
+	}
+	if (!t || (*t != '+' && *t != '-') || !isdigit((unsigned char)t[1])) {
+		return -EINVAL;
+	}
+	(void)sscanf(t + 1, "%2u%n:%2u%n", &hours, &end, &minutes, &end);
+	if (strlen(t) == 5 && t[1 + (size_t)end]) {
+		(void)sscanf(t + 1, "%2u%2u%n", &hours, &minutes, &end);
+	}
+	if (end < 0 || t[1 + (size_t)end] || hours > 14 || minutes > 59) {
+		return -EINVAL;
+	}
+	*ret = sign * (int)(hours * 3600 + minutes * 60);
+	return 0;
+}
+
 int server_check(const struct server *s, struct words *words)
 {
 	bool named = s->pasv_addr && strcmp(s->pasv_addr, "control") != 0 &&
 		     strcmp(s->pasv_addr, "reply") != 0;
+	int zone;
 
 	if (check_bind(s, words) < 0 ||
 	    check_address("active_addr", s->active_addr, words) < 0 ||
@@ -80,6 +108,12 @@ int server_check(const struct server *s, struct words *words)
 	if (s->proxy && s->mode == MODE_ACTIVE) {
 		words_set(words, "proxy and mode=active contradict each other: through a "
 				 "proxy data connections are passive");
+		return -EINVAL;
+	}
+	if (s->timezone && strcasecmp(s->timezone, "auto") != 0 &&
+	    server_zone(s, &zone) < 0) {
+		words_set(words, "timezone=%s: use auto, UTC or an offset such as +02:00",
+			  s->timezone);
 		return -EINVAL;
 	}
 	if (s->tls == TLS_NONE && s->ccc == CCC_REQUIRE) {

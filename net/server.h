@@ -17,7 +17,7 @@ enum tls_mode { TLS_EXPLICIT, TLS_IMPLICIT, TLS_NONE };
 enum tristate { TRI_AUTO, TRI_YES, TRI_NO };
 enum data_mode { MODE_PASSIVE, MODE_ACTIVE, MODE_AUTO };
 enum ccc_mode { CCC_NO, CCC_YES, CCC_REQUIRE };
-enum list_mode { LIST_AUTO, LIST_MLSD, LIST_LIST };
+enum list_mode { LIST_AUTO, LIST_MLSD, LIST_LIST, LIST_STAT };
 
 struct server {
 	const char *host; /* name or address, without brackets */
@@ -50,6 +50,9 @@ struct server {
 	const char *proxy;
 	const char *proxy_password;
 	enum list_mode list;
+	enum tristate hidden; /* LIST -a */
+	/* Of LIST's times: NULL or "auto", "UTC", "+HH:MM". */
+	const char *timezone;
 	int64_t connect_timeout, io_timeout; /* ms */
 	int64_t keepalive, idle_timeout; /* ms; 0: off */
 	unsigned max_conns; /* >= 1 */
@@ -59,6 +62,10 @@ struct server {
 
 /* What can be seen before connecting: addresses, the proxy's URL, contradictions. 0 or
  * -EINVAL with words. */
+
 int server_check(const struct server *s, struct words *words);
+
+/* "UTC", "+01:00", "-0330", "+2": seconds ahead of UTC. -EINVAL, also for NULL and "auto". */
+int server_zone(const struct server *s, int *ret);
 
 #endif

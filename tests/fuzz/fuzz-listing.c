@@ -31,6 +31,8 @@ static void check_entry(const struct entry *e)
 	must((e->flags & ENTRY_HAS_MODE) || e->mode == 0);
 	must((e->flags & ENTRY_HAS_PERM) || e->perm == 0);
 	must((e->flags & ENTRY_HAS_NLINK) || e->nlink == 0);
+	must(!(e->flags & ENTRY_MONTH_STRANGE) || !(e->flags & ENTRY_HAS_MTIME));
+	must(e->dialect < DIALECT_MAX);
 	must(e->kind != ENTRY_DIR || !(e->flags & ENTRY_HAS_SIZE));
 }
 
@@ -40,12 +42,17 @@ static struct listing *parse(enum listing_format format, const char *data, size_
 	struct listing *l = listing_new(format, NOW);
 
 	must(l != NULL);
+	if (format == LISTING_LINES) {
+		l->dialect = (enum dialect)(size % DIALECT_MAX);
+		l->unpadded = size % 7 == 0;
+	}
 	for (size_t at = 0; at < size; at += step) {
 		must(listing_feed(l, data + at, MIN(step, size - at)) == 0);
 	}
 	must(listing_end(l) == 0);
 	for (size_t i = 0; i < l->n; i++) {
 		check_entry(&l->entries[i]);
+		must(format == LISTING_FACTS || l->entries[i].dialect == l->dialect);
 	}
 	return l;
 }

@@ -34,6 +34,9 @@ static void test_mlsd(void **state)
 SCRIPT(peer_connected, lists_nothing)
 {
 	peer_download(c, "MLSD /d", "");
+	peer_answer(c, "CWD /d", "250 there"); /* not even ".": is it one? */
+	peer_download(c, "MLSD /e", "");
+	peer_answer(c, "CWD /e", "550 /e: No such file or directory");
 }
 
 static void test_mlsd_empty(void **state)
@@ -45,6 +48,7 @@ static void test_mlsd_empty(void **state)
 	assert_int_equal(remote_list(r, NULL, "/d", &l), 0);
 	assert_int_equal(l->n, 0);
 	listing_free(l);
+	assert_int_equal(remote_list(r, NULL, "/e", &l), -ENOENT);
 	talk_end(t);
 }
 
@@ -75,6 +79,7 @@ SCRIPT(peer_connected, lists_no_lines)
 {
 	peer_answer(c, "CWD /d", "250 there");
 	peer_download(c, "LIST -a", "");
+	peer_download(c, "LIST", ""); /* what -a means is not known yet */
 }
 
 static void test_list_empty(void **state)
@@ -127,6 +132,7 @@ SCRIPT(peer_connected, finds_no_files)
 	/* That was no word on what -a means: the next directory is asked in the same way. */
 	peer_answer(c, "CWD /e", "250 there");
 	peer_download(c, "LIST -a", "");
+	peer_download(c, "LIST", "");
 }
 
 static void test_no_files_found(void **state)
@@ -353,6 +359,7 @@ SCRIPT(peer_connected, has_no_mlsd_after_all)
 	peer_answer(c, "MLSD /d", "502 not implemented");
 	peer_answer(c, "CWD /d", "250 there");
 	peer_download(c, "LIST -a", "");
+	peer_download(c, "LIST", "");
 }
 
 static void test_mlsd_502(void **state)

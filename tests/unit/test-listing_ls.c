@@ -49,6 +49,7 @@ static void check_cases(const struct ls_case *cases, size_t n)
 		assert_int_equal(e.mode, want->mode);
 		assert_int_equal(e.nlink, want->nlink);
 		assert_int_equal(e.perm, 0);
+		assert_int_not_equal(e.dialect, DIALECT_NONE);
 	}
 }
 
@@ -402,12 +403,6 @@ static void test_eplf(void **state)
 }
 
 static const struct ls_case refused[] = {
-	/* localised months: a guess would be a wrong time or a wrong name */
-	{ "-rw-r--r-- 1 u g 5 Mai  1 2024 f", { 0 } },
-	{ "-rw-r--r-- 1 u g 5 d\xc3\xa9"
-	  "c.  1 12:00 f",
-	  { 0 } },
-	{ "-rw-r--r-- 1 u g 5 Sept 1 12:00 f", { 0 } },
 	{ "ls: cannot open directory '.': Permission denied", { 0 } },
 	{ "-", { 0 } },
 	{ "-rw-r--r--", { 0 } },
