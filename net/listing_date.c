@@ -77,7 +77,8 @@ static bool is_word(const struct token *t)
 	return letters && t->len < 24;
 }
 
-/* "2024-01-02 03:04[:05[.6]] [+0100]" at t[0], also with '/' or '.'. Returns the number of tokens, 0: none. */
+/* "2024-01-02 03:04[:05[.6]] [+0100]" at t[0], also with '/' or '.'. Returns the
+ * number of tokens, 0: none. */
 static size_t date_iso(const struct token *t, size_t n, struct date *d)
 {
 	const char *p = t[0].at;
