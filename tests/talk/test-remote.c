@@ -311,7 +311,9 @@ SCRIPT(peer_connected, gives_no_reasons)
 	peer_answer(c, "RMD /d", "550 Remove directory operation failed.");
 	look(c, "/d", no_size, "250 there");
 	peer_answer(c, "CWD /d", "250 there");
-	peer_download(c, "LIST -a", "-rw-r--r-- 1 u g    3 Jan  2 2020 x\r\n");
+	peer_download(c, "LIST -a",
+		      "drwxr-xr-x 2 u g 4096 Jan  2 2020 .\r\n"
+		      "-rw-r--r-- 1 u g    3 Jan  2 2020 x\r\n");
 	peer_answer(c, "MDTM /d/x", "213 20200102030405");
 	peer_expect(c, "RNFR /n");
 	peer_expect(c, "RNTO /m");
