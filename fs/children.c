@@ -2,6 +2,9 @@
 /* Children: snapshots, merging a listing into them, and our own changes. */
 #include "fs/children.h"
 
+#include "fs/evict.h"
+#include "fs/notify.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -122,10 +125,10 @@ static void snapshot_remove(struct tree *t, struct snapshot *s, struct node *n)
  * whole tree. */
 void dir_free_locked(struct tree *t, struct dir *d)
 {
-	(void)t;
 	if (!d) {
 		return;
 	}
+	evict_unlink_locked(t, d);
 	if (d->snap && --d->snap->refs == 0) {
 		free(d->snap->children);
 		free(d->snap);
@@ -141,7 +144,6 @@ int children_of_locked(struct tree *t, struct node *n, struct dir **ret)
 {
 	struct dir *d;
 
-	(void)t;
 	if (n->kind != ENTRY_DIR) {
 		return -ENOTDIR;
 	}
@@ -159,6 +161,7 @@ int children_of_locked(struct tree *t, struct node *n, struct dir **ret)
 			return -ENOMEM;
 		}
 		n->dir = d;
+		evict_used_locked(t, d);
 	}
 	*ret = n->dir;
 	return 0;
@@ -221,6 +224,26 @@ void children_drop_locked(struct tree *t, struct node *n)
 	snapshot_remove(t, s, n);
 	bury_locked(t, n);
 	node_unref_locked(t, n);
+}
+
+void children_vanish_locked(struct tree *t, struct node *n)
+{
+	notify_gone_locked(t, n);
+	children_drop_locked(t, n);
+}
+
+void children_unlist_locked(struct tree *t, struct node *n)
+{
+	snapshot_remove(t, n->parent->dir->snap, n);
+}
+
+void children_tidy_locked(struct tree *t, struct dir *d)
+{
+	(void)t;
+	if (d->snap->refs == 1 && d->snap->dead > d->snap->n / 2) {
+		snapshot_compact(d->snap);
+		snapshot_trim(d->snap);
+	}
 }
 
 int children_add_locked(struct tree *t, struct node *parent, const char *name,
@@ -291,6 +314,7 @@ static int merge_row_locked(struct tree *t, struct node *parent, const struct en
 	 * passed it. */
 	if (c && child_kind_differs(c, e->kind) && !child_is_ours(c, clock) &&
 	    !snapshot_has(s, c)) {
+		notify_gone_locked(t, c);
 		bury_locked(t, c);
 		c = NULL;
 	}
@@ -303,6 +327,9 @@ static int merge_row_locked(struct tree *t, struct node *parent, const struct en
 			return -ENOMEM;
 		}
 		fresh = true;
+		if (now < parent->dir->absent_until) {
+			notify_appeared_locked(t, c);
+		}
 	}
 	if (snapshot_has(s, c)) {
 		return 0; /* the same name twice */
@@ -339,6 +366,7 @@ int children_merge_locked(struct tree *t, struct node *n, const struct listing *
 			continue;
 		}
 		if (r == 0 && proves && !child_is_ours(c, clock)) {
+			notify_gone_locked(t, c);
 			bury_locked(t, c);
 		} else {
 			snapshot_append(t, s, c);

@@ -22,6 +22,9 @@ struct dir {
 	int64_t lookups[2], refreshes[2]; /* when the last lone ones went out */
 	uint32_t removed_at; /* tree->clock of our last removal of a child */
 	uint32_t round; /* loads that have ended */
+	struct dir *older, *newer; /* fs/evict.c: the order of use */
+	size_t swept; /* how many slots evict_locked() has looked at */
+	int64_t absent_until; /* the kernel may believe until then that names are missing */
 	int error; /* of the last of them */
 	bool loading;
 	bool lost_track; /* a removal could not be noted: the load is worthless */
@@ -41,6 +44,13 @@ bool children_any_local_locked(struct tree *t, struct node *n) REQUIRES(t->lock)
 
 /* n's name, and all below it, is gone. */
 void children_drop_locked(struct tree *t, struct node *n) REQUIRES(t->lock);
+/* The same, as the server has it: the kernel does not know yet. */
+void children_vanish_locked(struct tree *t, struct node *n) REQUIRES(t->lock);
+
+/* For fs/evict.c: n, which stays hashed, out of its slot; and the room of empty slots
+ * given back, which moves the others. */
+void children_unlist_locked(struct tree *t, struct node *n) REQUIRES(t->lock);
+void children_tidy_locked(struct tree *t, struct dir *d) REQUIRES(t->lock);
 
 /* Makes l, asked for at `clock`, the listing of n. Nodes keep their identity by
  * name. 0 or -ENOMEM: then nothing is lost, and nothing proven. */

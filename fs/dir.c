@@ -11,6 +11,7 @@
 #include "fs/dir.h"
 
 #include "fs/children.h"
+#include "fs/evict.h"
 #include "fs/links.h"
 #include "fs/options.h"
 #include "net/path.h"
@@ -22,6 +23,9 @@ enum {
 	BURST_MS = 2000, /* a third lone question within this: list instead */
 	RELOAD_LIMIT =
 		5000, /* a larger directory is not listed again for three stale files */
+	EVICT_MORE =
+		1024, /* nodes looked at for eviction per load, beside twice what it brought */
+	EVICT_FEW = 32, /* and per lone lookup */
 	TRIES = 5, /* when our own changes overtake an answer */
 };
 
@@ -119,9 +123,10 @@ static int load_locked(struct mount *m, struct node *n, const struct wait *w)
 		r = -EAGAIN;
 	} else if (r == 0) {
 		r = children_merge_locked(&m->tree, n, l, q.clock);
+		evict_locked(&m->tree, 2 * l->n + EVICT_MORE, d);
 	} else if ((r == -ENOENT || r == -ENOTDIR) && n != m->tree.root &&
 		   !child_is_ours(n, q.clock)) {
-		children_drop_locked(&m->tree, n);
+		children_vanish_locked(&m->tree, n);
 	}
 	load_end_locked(&m->tree, d, r);
 	return r;
@@ -178,6 +183,7 @@ int dir_get(struct mount *m, struct node *n, const struct wait *w, struct snapsh
 	mutex_lock(&m->tree.lock);
 	r = ensure_locked(m, n, m->opt->dir_ttl, w);
 	if (r == 0) {
+		evict_used_locked(&m->tree, n->dir);
 		n->dir->snap->refs++;
 		*ret = n->dir->snap;
 	}
@@ -203,7 +209,7 @@ static int apply_locked(struct tree *t, struct node *parent, const char *name,
 	}
 	if (error == -ENOENT) {
 		if (c) {
-			children_drop_locked(t, c);
+			children_vanish_locked(t, c);
 		}
 		return -ENOENT;
 	}
@@ -214,7 +220,7 @@ static int apply_locked(struct tree *t, struct node *parent, const char *name,
 		return 0;
 	}
 	if (c && child_kind_differs(c, e.kind)) {
-		children_drop_locked(t, c);
+		children_vanish_locked(t, c);
 		c = NULL;
 	}
 	if (!c) {
@@ -363,8 +369,13 @@ int dir_lookup(struct mount *m, struct node *parent, const char *name,
 		node_looked_up_locked(&m->tree, n);
 		*ret = n;
 		*ret_ttl_ms = dir_ttl_left_locked(m, n);
+		evict_locked(&m->tree, EVICT_FEW, parent->dir);
 	} else if (r == -ENOENT) {
 		*ret_ttl_ms = absent_ms;
+		if (parent->dir) {
+			parent->dir->absent_until =
+				MAX(parent->dir->absent_until, now_ms() + absent_ms);
+		}
 	}
 	mutex_unlock(&m->tree.lock);
 	return r;

@@ -7,6 +7,7 @@
 #include "fs/flush.h"
 #include "fs/log.h"
 #include "fs/mount.h"
+#include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/probe.h"
 #include "fs/secret.h"
@@ -197,6 +198,7 @@ static int start_mount(struct program *p, const struct fuse_lowlevel_ops *ops)
 		return complain(&p->words, EXIT_SYSTEM);
 	}
 	p->tree = true;
+	m->tree.max_nodes = p->opt.dir_cache_max;
 	if (p->opt.write == WRITE_BACK && writeback_new(m, &m->back, &p->words) < 0) {
 		return complain(&p->words, EXIT_SYSTEM);
 	}
@@ -236,6 +238,10 @@ static int serve(struct program *p)
 		r = writeback_start(p->mount.back);
 	}
 	if (r == 0) {
+		/* A thread that waits for the kernel wants another one to answer it. */
+		r = p->opt.single_thread ? 0 : notify_start(&p->mount);
+	}
+	if (r == 0) {
 		hook_printf(p->mount.hook, LEVEL_INFO, "%s mounted on %s", p->opt.source,
 			    p->opt.mountpoint);
 		(void)bdi_set_readahead(p->opt.mountpoint, KERNEL_READAHEAD_KIB);
@@ -249,6 +255,7 @@ static int serve(struct program *p)
 static void program_finish(struct program *p)
 {
 	struct mount *m = &p->mount;
+	bool quiet = !p->tree || notify_stop(m);
 
 	if (p->mounted) {
 		fuse_session_unmount(m->se);
@@ -266,10 +273,10 @@ static void program_finish(struct program *p)
 	if (p->signals) {
 		fuse_remove_signal_handlers(m->se);
 	}
-	if (m->se) {
+	if (m->se && quiet) {
 		fuse_session_destroy(m->se);
 	}
-	if (p->tree) {
+	if (p->tree && quiet) {
 		tree_finish(&m->tree);
 	}
 	misses_free(m->misses);

@@ -5,6 +5,8 @@
 #include "fs/node.h"
 
 #include "fs/dir.h"
+#include "fs/evict.h"
+#include "fs/notify.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -396,6 +398,7 @@ void node_update_locked(struct tree *t, struct node *n, const struct entry *e,
 		}
 		/* Somebody else wrote it: the kernel's pages are of the old file. */
 		if (!same_size || n->mtime != mtime) {
+			notify_content_locked(t, n);
 			n->flags &= (uint8_t)~NODE_CACHED;
 			n->steady_ms = 0;
 		} else {
@@ -440,7 +443,9 @@ void node_forget(struct tree *t, struct node *n, uint64_t nlookup)
 	if (n->nlookup < UINT32_MAX) {
 		n->nlookup -= (uint32_t)MIN((uint64_t)n->nlookup, nlookup);
 	}
-	node_reap(t, n);
+	if (n->nlookup == 0 && !evict_forgotten_locked(t, n)) {
+		node_reap(t, n);
+	}
 	mutex_unlock(&t->lock);
 }
 

@@ -21,6 +21,7 @@
 
 struct dir; /* fs/dir.c: a directory's listing state */
 struct file; /* fs/file.c: what is shared by all open handles of a file */
+struct notifier; /* fs/notify.c */
 
 enum {
 	NODE_GONE = 1, /* unlinked or replaced here, or missing on the server */
@@ -81,6 +82,10 @@ struct tree {
 	uint64_t key[2]; /* of the name hash: a server must not choose who collides */
 	struct cond loaded; /* a directory load ended (fs/dir.c) */
 	struct node *root;
+	size_t max_nodes; /* dir_cache_max; 0: no limit */
+	/* fs/evict.c: directories by when they were last used */
+	struct dir *oldest GUARDED_BY(lock), *newest GUARDED_BY(lock);
+	struct notifier *notifier GUARDED_BY(lock); /* NULL: the kernel is told nothing */
 };
 
 int tree_init(struct tree *t); /* makes the root: a directory, number 1 */

@@ -4,6 +4,7 @@
 #include "fs/attr.h"
 #include "fs/dir.h"
 #include "fs/file.h"
+#include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/writeback.h"
 #include "net/path.h"
@@ -81,6 +82,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		r = revalidate(m, n, &w);
 	}
 	if (r == 0) {
+		notify_await(m, n, &w);
 		r = open_handle(m, n, &w, fi);
 	}
 	if (r < 0) {

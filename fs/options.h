@@ -106,6 +106,7 @@ struct options {
 
 	/* caches, reading, writing */
 	int64_t dir_ttl, neg_ttl; /* ms */
+	unsigned dir_cache_max; /* nodes */
 	bool cto;
 	enum page_cache page_cache;
 	uint64_t readahead, read_budget;
