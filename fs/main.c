@@ -10,6 +10,7 @@
 #include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/probe.h"
+#include "fs/room.h"
 #include "fs/secret.h"
 #include "fs/writeback.h"
 #include "tls/trust.h"
@@ -191,10 +192,9 @@ static int start_mount(struct program *p, const struct fuse_lowlevel_ops *ops)
 	m->uid = p->opt.uid;
 	m->gid = p->opt.gid;
 	m->auto_cache = p->opt.page_cache == CACHE_AUTO;
-	m->blocks_total =
-		(p->opt.statfs_size ? p->opt.statfs_size : UINT64_C(1) << 50) / 4096;
 	m->misses = misses_new();
-	if (!m->misses || tree_init(&m->tree) < 0) {
+	m->room = room_new(m->remote);
+	if (!m->misses || !m->room || tree_init(&m->tree) < 0) {
 		return complain(&p->words, EXIT_SYSTEM);
 	}
 	p->tree = true;
@@ -280,6 +280,7 @@ static void program_finish(struct program *p)
 		tree_finish(&m->tree);
 	}
 	misses_free(m->misses);
+	room_free(m->room);
 	remote_free(m->remote);
 	trust_free(p->trust);
 	log_close(&p->log);

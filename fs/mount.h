@@ -25,7 +25,7 @@ struct mount {
 	struct misses *misses; /* fs/flush.h */
 	_Atomic unsigned followed; /* files that are uploaded while they are written */
 	_Atomic uint64_t spooled; /* bytes that all spools hold on the local disk */
-	uint64_t blocks_total; /* statfs, in 4 KiB blocks */
+	struct room *room; /* fs/room.h */
 };
 
 static inline struct mount *mount_of(fuse_req_t req)

@@ -16,7 +16,7 @@ enum {
 
 /* Of one handle the kernel reads one piece at a time. */
 struct dir_handle {
-	struct snapshot *snap;
+	struct snapshot *snap; /* NULL until the first read */
 	bool begun; /* offset 0 was read: asked for again, it is a rewinddir() */
 };
 
@@ -25,26 +25,23 @@ static struct dir_handle *handle_of(const struct fuse_file_info *fi)
 	return (struct dir_handle *)(uintptr_t)fi->fh;
 }
 
+/* Nothing is listed yet: df opens the mount point and must not wait for the server. */
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct mount *m = mount_of(req);
-	struct wait w = wait_of(req);
 	struct dir_handle *h = calloc(1, sizeof(*h));
-	int r = h ? dir_get(m, node_of(&m->tree, ino), &w, &h->snap) : -ENOMEM;
 
-	if (r < 0) {
-		free(h);
-		fuse_reply_err(req, -r);
+	(void)ino;
+	if (!h) {
+		fuse_reply_err(req, ENOMEM);
 		return;
 	}
 	fi->fh = (uintptr_t)h;
 	if (fuse_reply_open(req, fi) != 0) { /* interrupted: no releasedir will come */
-		snapshot_unref(m, h->snap);
 		free(h);
 	}
 }
 
-/* rewinddir() shows the directory as it is now. */
+/* The directory as it is now: for the first read, and for rewinddir(). */
 static int rewind_handle(struct mount *m, struct node *n, struct dir_handle *h,
 			 const struct wait *w)
 {
@@ -152,7 +149,7 @@ static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		fuse_reply_err(req, EINVAL);
 		return;
 	}
-	if (off == 0 && h->begun) {
+	if (!h->snap || (off == 0 && h->begun)) {
 		r = rewind_handle(m, n, h, &w);
 	}
 	p.buf = buf = malloc(p.size);

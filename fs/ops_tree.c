@@ -9,6 +9,7 @@
 #include "fs/flush.h"
 #include "fs/links.h"
 #include "fs/options.h"
+#include "fs/room.h"
 
 #include <errno.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #include <time.h>
 
 enum { STATFS_BLOCK = 4096 };
-#define STATFS_BLOCKS_UNKNOWN (UINT64_C(1) << 38) /* 1 PiB */
+#define ROOM_UNKNOWN (UINT64_C(1) << 50) /* 1 PiB */
 
 /* ---- reading ---- */
 
@@ -111,17 +112,18 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct mount *m = mount_of(req);
-	uint64_t blocks = m->blocks_total ? m->blocks_total : STATFS_BLOCKS_UNKNOWN;
+	struct wait w = wait_of(req);
+	uint64_t total = m->opt->statfs_size, left = total ? total : ROOM_UNKNOWN;
 	struct statvfs st = {
 		.f_bsize = STATFS_BLOCK,
 		.f_frsize = STATFS_BLOCK,
-		.f_blocks = blocks,
-		.f_bfree = blocks,
-		.f_bavail = blocks,
 		.f_namemax = 255,
 	};
 
 	(void)ino;
+	(void)room_look(m->room, &w, &left);
+	st.f_bfree = st.f_bavail = left / STATFS_BLOCK;
+	st.f_blocks = MAX(total, left) / STATFS_BLOCK;
 	fuse_reply_statfs(req, &st);
 }
 
@@ -232,8 +234,10 @@ static int do_utime(struct mount *m, struct node *n, int64_t mtime, const struct
 		done = true;
 	} else {
 		mutex_lock(&m->tree.lock);
+		/* The time of a directory that something was made in is a guess of ours. */
 		done = (n->flags & NODE_GONE) ||
-		       (n->mtime == mtime && !(n->flags & NODE_COARSE));
+		       (n->mtime == mtime && n->kind == ENTRY_FILE &&
+			!(n->flags & NODE_COARSE));
 		mutex_unlock(&m->tree.lock);
 	}
 	if (!done) {

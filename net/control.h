@@ -27,7 +27,7 @@ struct host {
 	_Atomic bool known; /* FEAT was read once */
 	_Atomic bool opts_chosen; /* somebody writes, or wrote, opts_mlst */
 	_Atomic bool mlst; /* MLSD and MLST */
-	_Atomic bool mdtm, size, site_symlink;
+	_Atomic bool mdtm, size, site_symlink, avbl;
 	/* net/wish.h: how times and modes may be set, which of the times were verified. */
 	_Atomic unsigned time_ways, time_proven, mode_ways;
 	_Atomic unsigned hash_ways; /* net/hash.c */

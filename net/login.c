@@ -281,6 +281,7 @@ static void learn_features(struct host *h, const struct reply *feat)
 	h->size = mute || reply_feature(feat, "SIZE");
 	h->utf8 = reply_feature(feat, "UTF8") != NULL;
 	h->site_symlink = reply_feature(feat, "SITE SYMLINK") != NULL;
+	h->avbl = reply_feature(feat, "AVBL") != NULL;
 	wish_learn(h, feat);
 	hash_learn(h, feat);
 	if (mlst && !atomic_exchange(&h->opts_chosen, true)) {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static int64_t number_after_code(const struct reply *reply)
+int64_t look_number(const struct reply *reply)
 {
 	const char *p = reply_words(reply);
 	uint64_t n = 0;
@@ -79,7 +79,7 @@ void look_replies(struct host *host, const struct command *cmds,
 		} else if (strcmp(verb, "MLST") == 0) {
 			look_facts(reply, look);
 		} else if (strcmp(verb, "SIZE") == 0) {
-			number = number_after_code(reply);
+			number = look_number(reply);
 			if (number >= 0) {
 				look->has_size = true;
 				look->size = (uint64_t)number;

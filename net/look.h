@@ -23,6 +23,9 @@ void look_replies(struct host *host, const struct command *cmds,
  * MLST for names they have: then SIZE has the last word. */
 int look_at(struct control *c, const struct wait *w, const char *path, struct look *ret);
 
+/* The number at the beginning of what a reply says, "213 4711"; -1: there is none. */
+int64_t look_number(const struct reply *reply);
+
 /* The server does not have this verb, whatever the argument. */
 static inline bool look_unknown(const struct reply *reply)
 {

@@ -74,6 +74,10 @@ int remote_rename(struct remote *r, const struct wait *w, const char *from,
 int remote_chmod(struct remote *r, const struct wait *w, const char *path, unsigned mode);
 int remote_utime(struct remote *r, const struct wait *w, const char *path, int64_t mtime);
 
+/* Bytes that may still be stored in the mounted directory (AVBL). -EOPNOTSUPP: not offered, as
+ * remote_has_room() says once that is known. */
+bool remote_has_room(struct remote *r);
+int remote_room(struct remote *r, const struct wait *w, uint64_t *ret);
 /* The facts of MLST as the server tells them, "type=file;size=3;...": *ret is fresh.
  * -EOPNOTSUPP where there is no MLST. */
 int remote_facts(struct remote *r, const struct wait *w, const char *path, char **ret);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verbs on one path: stat, and what changes something. */
+#include "net/look.h"
 #include "net/path.h"
 #include "net/remote_private.h"
 
@@ -407,4 +408,36 @@ int remote_facts(struct remote *r, const struct wait *w, const char *path, char 
 		*ret = job.facts;
 	}
 	return e;
+}
+
+static int room_verb(struct remote *r, struct control *c, const struct wait *w, void *arg)
+{
+	_cleanup_reply_ struct reply reply = { 0 };
+	uint64_t *bytes = arg;
+	int e = control_command(c, w, "AVBL", r->base, &reply);
+	int64_t number;
+
+	if (e < 0) {
+		return e;
+	}
+	number = reply_is(&reply, 2) ? look_number(&reply) : -1;
+	if (number >= 0) {
+		*bytes = (uint64_t)number;
+		return 0;
+	}
+	control_host(c)->avbl = false;
+	hook_printf(r->server->hook, LEVEL_DEBUG, "AVBL: %d %s", reply.code,
+		    reply_words(&reply));
+	return -EOPNOTSUPP;
+}
+
+bool remote_has_room(struct remote *r)
+{
+	return pool_host(r->pool)->avbl && r->base;
+}
+
+int remote_room(struct remote *r, const struct wait *w, uint64_t *ret)
+{
+	return remote_has_room(r) ? remote_run(r, w, true, "AVBL", room_verb, ret)
+				  : -EOPNOTSUPP;
 }

@@ -2,7 +2,7 @@
 """An FTPS server from pyftpdlib, explicit or implicit, for the tests and the demo.
 
 pyftpd.py PORT LOW HIGH ROOT CERT KEY explicit|implicit USER [listen=ADDRESS] [advertise=ADDRESS]
-[clear_data=yes], the password on stdin. LOW 0: any port the kernel gives.
+[clear_data=yes] [avbl=BYTES], the password on stdin. LOW 0: any port the kernel gives.
 """
 
 import logging
@@ -16,6 +16,15 @@ from pyftpdlib.servers import ThreadedFTPServer
 class Explicit(TLS_FTPHandler):
     tls_control_required = True
     tls_data_required = True
+    room = None  # what AVBL answers
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.room:
+            self._extra_feats.append("AVBL")
+
+    def ftp_AVBL(self, line):
+        self.respond(f"213 {self.room}")
 
 
 class Implicit(Explicit):
@@ -41,6 +50,9 @@ def main():
     handler.masquerade_address = more.get("advertise") or None
     if int(low):
         handler.passive_ports = range(int(low), int(high) + 1)
+    handler.room = more.get("avbl")
+    handler.proto_cmds = {**handler.proto_cmds, "AVBL": {
+        "perm": None, "auth": True, "arg": None, "help": "Syntax: AVBL [path]"}}
     handler.banner = "pyftpdlib for the tests of ftpsfs"
     ThreadedFTPServer((more.get("listen") or "127.0.0.1", int(port)), handler).serve_forever()
 

@@ -477,7 +477,8 @@ class Pyftpdlib(Server):
                 str(self.ports.high), self.root, self.bed.pki / f"{self.cert}.pem",
                 self.bed.pki / f"{self.cert}.key", self.mode, USER, f"listen={self.listen}",
                 f"advertise={self.advertise or ''}",
-                f"clear_data={'yes' if self.clear_data else ''}"], PASSWORD + "\n"
+                f"clear_data={'yes' if self.clear_data else ''}",
+                *self.extra.split()], PASSWORD + "\n"
 
 
 KINDS = {c.kind: c for c in (Proftpd, Vsftpd, PureFtpd, Pyftpdlib)}

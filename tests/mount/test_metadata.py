@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+import mounting
+
 WHENS = (946684799, 1767323045, 1)  # 1999, 2026, 1970
 NO_DIR_TIMES = ("vsftpd", "pyftpdlib")
 
@@ -166,3 +168,28 @@ def test_what_ftp_cannot_hold(each_kind, mount):
             make()
         assert e.value.errno == errno.EPERM
     assert sorted(os.listdir(m)) == ["file"]
+
+
+def test_room(own_server, mount):
+    """df: AVBL where it is offered, statfs_size, or 1 PiB."""
+    server = own_server("pyftpdlib", extra=f"avbl={100 * 4096}")
+    assert [os.statvfs(mount(server)).f_bavail] * 2 == [100, 100]
+    fs = os.statvfs(mount(server, statfs_size="4M"))
+    assert (fs.f_blocks, fs.f_bavail) == (1024, 100)
+    server = own_server("pyftpdlib")
+    fs = os.statvfs(mount(server, statfs_size="4M"))
+    assert (fs.f_blocks, fs.f_bfree, fs.f_bavail) == (1024, 1024, 1024)
+    assert os.statvfs(mount(server)).f_bavail * 4096 == 1 << 50
+
+
+def test_df_does_not_wait(own_server, mount):
+    """Of a server that has fallen silent df and stat know nothing, or what they knew."""
+    server = own_server("pyftpdlib", extra=f"avbl={100 * 4096}")
+    m = mount(server, io_timeout=60)
+    server.freeze()
+    done = subprocess.run(["df", "--output=avail", "-B4096", m], capture_output=True, text=True,
+                          timeout=30)
+    assert int(done.stdout.split()[1]) * 4096 == 1 << 50
+    subprocess.run(["stat", m], check=True, timeout=30, stdout=subprocess.DEVNULL)
+    server.thaw()
+    assert mounting.eventually(lambda: os.statvfs(m).f_bavail == 100)

@@ -399,6 +399,32 @@ static void test_rename_over_refused_restores(void **state)
 	talk_end(t);
 }
 
+SCRIPT(peer_connected, tells_room)
+{
+	peer_answer(c, "AVBL /", "213 12345678901");
+	peer_answer(c, "AVBL /", "213-of this disk\n213 0 bytes");
+	peer_answer(c, "AVBL /", "213 plenty");
+}
+
+/* An answer without a number is as good as none: not asked again. */
+static void test_room(void **state)
+{
+	static const char feat[] = "211-Features:\n AVBL\n211 End";
+	struct talk *t = *state;
+	struct remote *r = talk_serve_remote(t, feat, tells_room, NULL);
+	uint64_t bytes = 0;
+
+	assert_true(remote_has_room(r));
+	assert_int_equal(remote_room(r, NULL, &bytes), 0);
+	assert_true(bytes == 12345678901);
+	assert_int_equal(remote_room(r, NULL, &bytes), 0);
+	assert_int_equal(bytes, 0);
+	assert_int_equal(remote_room(r, NULL, &bytes), -EOPNOTSUPP);
+	assert_false(remote_has_room(r));
+	assert_int_equal(remote_room(r, NULL, &bytes), -EOPNOTSUPP);
+	talk_end(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +440,7 @@ int main(void)
 		TALK(test_mlst_shapes),
 		TALK(test_mlst_mute),
 		TALK(test_deduced),
+		TALK(test_room),
 		TALK(test_rename_over_by_stepping_aside),
 		TALK(test_rename_over_refused_restores),
 	};
