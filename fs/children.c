@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 static struct snapshot *snapshot_new(size_t cap)
 {
@@ -492,6 +493,14 @@ static void forget_locked(struct tree *t, struct node *n) REQUIRES(t->lock)
 	if (n->kind == ENTRY_DIR && n->dir) {
 		n->dir->snap->loaded = NEVER;
 	}
+}
+
+void dir_touched(struct mount *m, struct node *dir)
+{
+	mutex_lock(&m->tree.lock);
+	dir->mtime = time(NULL);
+	dir->flags &= (uint8_t) ~(NODE_COARSE | NODE_KEEP_MTIME);
+	mutex_unlock(&m->tree.lock);
 }
 
 void dir_distrust(struct mount *m, struct node *n)

@@ -62,6 +62,10 @@ int dir_added(struct mount *m, struct node *parent, const char *name,
 void dir_removed(struct mount *m, struct node *n);
 int dir_moved(struct mount *m, struct node *n, struct node *parent, const char *name);
 
+/* A name came or went by us: the directory's time is now, also where we kept one of our own
+ * for it (NODE_KEEP_MTIME). */
+void dir_touched(struct mount *m, struct node *dir);
+
 /* A change of ours has failed in a way that says nothing, or that contradicts us: n's
  * listing and attributes count as old. */
 void dir_distrust(struct mount *m, struct node *n);

@@ -118,11 +118,9 @@ static int make_node(struct mount *m, struct node *parent, const char *name, mod
 	n->flags |= NODE_LOCAL | NODE_HAS_MODE;
 	n->mode = mode & 07777;
 	node_looked_up_locked(&m->tree, n);
-	if (!(parent->flags & NODE_KEEP_MTIME)) {
-		parent->mtime = e.mtime;
-	}
 	node_unref_locked(&m->tree, n);
 	mutex_unlock(&m->tree.lock);
+	dir_touched(m, parent);
 	*ret = n;
 	return 0;
 }

@@ -26,16 +26,6 @@ static int may_name(const char *name)
 	return len > 255 ? -ENAMETOOLONG : path_name_check(name, len);
 }
 
-static void touch(struct mount *m, struct node *dir)
-{
-	mutex_lock(&m->tree.lock);
-	if (!(dir->flags & NODE_KEEP_MTIME)) {
-		dir->mtime = time(NULL);
-		dir->flags &= (uint8_t)~NODE_COARSE;
-	}
-	mutex_unlock(&m->tree.lock);
-}
-
 /* The node of a name that the kernel has just looked up; with a reference. */
 static int child_get(struct mount *m, struct node *parent, const char *name,
 		     const struct wait *w, struct node **ret)
@@ -127,7 +117,7 @@ static int do_mknod(struct mount *m, struct node *parent, const char *name, mode
 		node_unref(&m->tree, n);
 		return change_failed(m, parent, r);
 	}
-	touch(m, parent);
+	dir_touched(m, parent);
 	*ret = n;
 	return 0;
 }
@@ -162,7 +152,7 @@ static int do_mkdir(struct mount *m, struct node *parent, const char *name, unsi
 	}
 	e.mtime = time(NULL);
 	r = dir_added(m, parent, name, &e, ret);
-	touch(m, parent);
+	dir_touched(m, parent);
 	return r;
 }
 
@@ -232,7 +222,7 @@ static int do_symlink(struct mount *m, struct node *parent, const char *name,
 	e.mtime = time(NULL);
 	e.target = there;
 	r = dir_added(m, parent, name, &e, ret);
-	touch(m, parent);
+	dir_touched(m, parent);
 	return r;
 }
 
@@ -307,7 +297,7 @@ static void remove_name(fuse_req_t req, fuse_ino_t ino, const char *name, bool d
 	if (r == 0) {
 		r = remove_node(m, n, dir, &w);
 		if (r == 0) {
-			touch(m, parent);
+			dir_touched(m, parent);
 		} else {
 			/* Not empty, say: then what we know of it is old, too. */
 			(void)change_failed(m, n, r);
@@ -426,8 +416,8 @@ static int do_rename(struct mount *m, struct node *parent, const char *name,
 	if (r == 0 && target != n) {
 		r = rename_node(m, n, target, new_parent, new_name, w);
 		if (r == 0) {
-			touch(m, parent);
-			touch(m, new_parent);
+			dir_touched(m, parent);
+			dir_touched(m, new_parent);
 		}
 		(void)change_failed(m, n, r);
 		(void)change_failed(m, parent, r);
