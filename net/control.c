@@ -17,6 +17,7 @@ enum {
 	/* A server that answers AUTH before it is ready for TLS (ftp-srv) takes a quick
 	 * ClientHello for commands. */
 	SLOW_AUTH_MS = 250,
+	NOT_LOGGED_IN = 530,
 	CLOSE_NOTIFY_MS = 3000, /* the server's, after CCC; some never send it */
 };
 
@@ -32,6 +33,7 @@ struct control {
 	bool clear; /* CCC was agreed on */
 	uint64_t sent;
 	char *home;
+	struct reply entered;
 	int64_t last_used;
 	struct buf out;
 	char in[IN_SIZE];
@@ -288,39 +290,47 @@ static int queue_flight(struct control *c, const struct command *cmds, size_t n)
 	return (int)i;
 }
 
-int control_batch(struct control *c, const struct wait *w, const struct command *cmds,
-		  size_t n, struct reply *replies)
+/* A 530 to one of the first `login` commands is the last reply that is waited for. */
+static int batch(struct control *c, const struct wait *w, const struct command *cmds,
+		 size_t n, int64_t timeout, size_t login, struct reply *replies)
 {
-	memset(replies, 0, n * sizeof(*replies));
-	if (!control_pipelines(c)) {
-		for (size_t i = 0; i < n; i++) {
-			int r = control_command(c, w, cmds[i].verb, cmds[i].arg,
-						&replies[i]);
+	/* One flight after another, or one command after another. */
+	size_t step = control_pipelines(c) ? FLIGHT_COMMANDS : 1;
 
-			if (r < 0) {
-				return r;
-			}
-		}
-		return 0;
-	}
+	memset(replies, 0, n * sizeof(*replies));
 	for (size_t done = 0; done < n;) {
-		int flight = queue_flight(c, cmds + done, n - done);
+		int flight = queue_flight(c, cmds + done, MIN(n - done, step));
 		int r = flight < 0 ? flight : flush(c, w, (unsigned)flight);
 
-		for (int i = 0; r == 0 && i < flight; i++) {
-			r = read_final(c, w, c->server->io_timeout,
-				       &replies[done + (size_t)i]);
+		for (int i = 0; r == 0 && i < flight; i++, done++) {
+			r = read_final(c, w, timeout, &replies[done]);
 			if (r == -ETIMEDOUT && i > 0) {
 				/* It answered the first and lost the rest. */
 				c->host->no_pipeline = true;
+			}
+			if (r == 0 && done < login &&
+			    replies[done].code == NOT_LOGGED_IN) {
+				return 0;
 			}
 		}
 		if (r < 0) {
 			return r;
 		}
-		done += (size_t)flight;
 	}
 	return 0;
+}
+
+int control_batch(struct control *c, const struct wait *w, const struct command *cmds,
+		  size_t n, struct reply *replies)
+{
+	return batch(c, w, cmds, n, c->server->io_timeout, 0, replies);
+}
+
+int control_batch_login(struct control *c, const struct wait *w,
+			const struct command *cmds, size_t n, size_t login,
+			int64_t timeout, struct reply *replies)
+{
+	return batch(c, w, cmds, n, timeout, login, replies);
 }
 
 /* ---- life ---- */
@@ -418,6 +428,12 @@ static int dial_and_login(const struct server *server, struct host *host,
 	return 0;
 }
 
+/* A wrong password is told once: servers count. */
+static bool lesson_helps(int r)
+{
+	return r < 0 && r != -EINTR && r != -EACCES && r != -EUSERS;
+}
+
 int control_open(const struct server *server, struct host *host, struct endpoints *to,
 		 const struct wait *w, struct control **ret, struct words *words)
 {
@@ -436,11 +452,13 @@ int control_open(const struct server *server, struct host *host, struct endpoint
 		known[i] = *lessons[i].learnt;
 	}
 	r = dial_and_login(server, host, to, w, ret, words);
-	for (size_t i = 0; i < ARRAY_LEN(lessons) && r < 0 && r != -EINTR; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(lessons) && lesson_helps(r); i++) {
 		if (!known[i] && *lessons[i].learnt) {
 			hook_printf(server->hook, LEVEL_INFO, "%s %s", server->host,
 				    lessons[i].text);
 			r = dial_and_login(server, host, to, w, ret, words);
+			/* It was no lesson: the server fails all the same. */
+			*lessons[i].learnt = !lesson_helps(r);
 		}
 	}
 	return r;
@@ -461,6 +479,7 @@ void control_close(struct control *c)
 	reply_parser_release(&c->parser);
 	buf_release(&c->out);
 	free(c->home);
+	reply_release(&c->entered);
 	free(c);
 }
 
@@ -540,6 +559,18 @@ struct host *control_host(const struct control *c)
 const char *control_home(const struct control *c)
 {
 	return c->home;
+}
+
+const struct reply *control_entered(const struct control *c)
+{
+	return &c->entered;
+}
+
+void control_set_entered(struct control *c, struct reply *take)
+{
+	reply_release(&c->entered);
+	c->entered = *take;
+	*take = (struct reply){ 0 };
 }
 
 int64_t control_last_used(const struct control *c)

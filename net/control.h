@@ -53,6 +53,7 @@ struct host {
 	_Atomic int zone;
 	_Atomic bool zone_known;
 	_Atomic bool no_pipeline;
+	_Atomic bool flew; /* a login in one flight has worked */
 	_Atomic bool slow_auth; /* answers AUTH before it is ready for the handshake */
 	_Atomic bool greets_first; /* implicit TLS that begins behind a 220 in clear: z/OS
 				      (T66) */
@@ -104,6 +105,12 @@ struct command {
 };
 int control_batch(struct control *c, const struct wait *w, const struct command *cmds,
 		  size_t n, struct reply *replies);
+/* The same for logins: with another patience (ms) for each reply than io_timeout, and at an end
+ * with a 530, not logged in, to one of the first `login` commands. What stands behind that is
+ * still owed. */
+int control_batch_login(struct control *c, const struct wait *w,
+			const struct command *cmds, size_t n, size_t login,
+			int64_t timeout, struct reply *replies);
 
 /* More 1yz replies than this to one command are no conversation. */
 enum { CONTROL_REMARKS_MAX = 100 };
@@ -147,6 +154,9 @@ const struct server *control_server(const struct control *c);
 struct host *control_host(const struct control *c);
 const char *control_home(
 	const struct control *c); /* PWD after login, absolute, cleaned */
+/* What the login's flight has found out about server->dir: the reply to CWD, or to PWD where
+ * it is the login directory. code 0: it was not asked. */
+const struct reply *control_entered(const struct control *c);
 int64_t control_last_used(const struct control *c); /* now_ms() of the last reply */
 
 /* Between control.c, connect.c and login.c only. */
@@ -157,5 +167,6 @@ int control_login(struct control *c, const struct wait *w, struct words *words);
 int control_start_tls(struct control *c, const struct wait *w, struct words *words);
 int control_stop_tls(struct control *c, const struct wait *w, struct words *words);
 int control_set_home(struct control *c, const struct reply *pwd);
+void control_set_entered(struct control *c, struct reply *take); /* leaves it zeroed */
 
 #endif

@@ -2,8 +2,9 @@
 /* From a connected socket to a logged-in session: greeting, TLS, USER and PASS, then what
  * the session needs (protection, type, features, directory) in as few flights as the
  * server takes. */
-#include "net/control.h"
 #include "net/hash.h"
+#include "net/login_private.h"
+#include "net/path.h"
 #include "net/wish.h"
 #include "tls/channel.h"
 
@@ -13,128 +14,11 @@
 #include <string.h>
 #include <strings.h>
 
-static int closed(const struct server *s, int r, const char *when, struct words *words)
-{
-	if (r == -ETIMEDOUT) {
-		words_set(words, "%s did not answer %s in time", s->host, when);
-	} else if (r != -EINTR && r != -ENOMEM) {
-		words_set(words, "%s closed the connection %s", s->host, when);
-	}
-	return r;
-}
-
-/* Service not available, or too many of us: no fault of the user's. */
-static int limited(const struct server *s, const struct reply *reply, struct words *words)
-{
-	words_set(words, "%s takes no more connections now: %d %s", s->host, reply->code,
-		  reply_words(reply));
-	return -EUSERS;
-}
-
-/* The first read after the handshake failed and TLS is why: the words say so. A TLS 1.3
- * server that misses our certificate tells it only then, by an alert or, when our bytes
- * cross it, by a reset. */
-static bool tls_explains(struct control *c, int r, const char *when, struct words *words)
-{
-	const struct server *s = control_server(c);
-	struct channel *ch = control_channel(c);
-
-	if (!channel_is_tls(ch)) {
-		return false;
-	}
-	if (r == -EPROTO && channel_words(ch)[0]) {
-		words_set(words, "%s: %s", s->host, channel_words(ch));
-		return true;
-	}
-	if (r == -ENOTCONN &&
-	    (channel_wants_certificate(ch) || channel_showed_certificate(ch))) {
-		words_set(words, "%s closed the connection %s: it %s", s->host, when,
-			  channel_wants_certificate(ch)
-				  ? "asked for a client certificate and got none, give "
-				    "cert= and key="
-				  : "seems that it does not accept the client "
-				    "certificate of cert=");
-		return true;
-	}
-	return false;
-}
-
-static int greeting(struct control *c, const struct wait *w, struct words *words)
-{
-	const struct server *s = control_server(c);
-	/* Servers look the client up in the DNS first: 10-30 s are seen (T49). */
-	int64_t deadline = now_ms() + 2 * s->connect_timeout;
-	_cleanup_reply_ struct reply reply = { 0 };
-	int r;
-
-	do {
-		reply_release(&reply);
-		r = control_read(c, w, deadline, &reply);
-	} while (r == 0 && reply_is(&reply, 1)); /* 120: ready in a while */
-	if (r < 0 && tls_explains(c, r, "before greeting", words)) {
-		return r;
-	}
-	if (r == -ETIMEDOUT) {
-		words_set(words,
-			  "%s accepted the connection on port %u but did not greet: %s",
-			  s->host, s->port,
-			  s->tls == TLS_EXPLICIT
-				  ? "if this is an implicit TLS port, use tls=implicit"
-				  : "is this an FTP server?");
-		return r;
-	}
-	if (r == -EPROTO) {
-		words_set(words, "what answers on port %u of %s is not an FTP server%s",
-			  s->port, s->host,
-			  s->tls != TLS_EXPLICIT ? ""
-			  : channel_saw_alert(control_channel(c))
-				  ? " in clear, it speaks TLS: use tls=implicit"
-				  : " (or expects TLS at once: tls=implicit)");
-		return r;
-	}
-	if (r < 0) {
-		return closed(s, r, "before greeting", words);
-	}
-	if (reply_is_limit(&reply)) {
-		return limited(s, &reply, words);
-	}
-	/* A 230 here would be somebody talking us out of TLS (CVE-2021-22946). */
-	if (reply.code != 220) {
-		words_set(words, "%s greeted with: %d %s", s->host, reply.code,
-			  reply_words(&reply));
-		return -EPROTO;
-	}
-	return 0;
-}
-
-static int auth_tls(struct control *c, const struct wait *w, struct words *words)
-{
-	const struct server *s = control_server(c);
-	_cleanup_reply_ struct reply reply = { 0 };
-	int r = control_command(c, w, "AUTH", "TLS", &reply);
-
-	if (r < 0) {
-		return closed(s, r, "after AUTH TLS", words);
-	}
-	if (reply_is_limit(&reply)) {
-		return limited(s, &reply, words);
-	}
-	if (reply.code != 234 && reply.code != 334) {
-		words_set(words,
-			  "%s refuses TLS on port %u (AUTH TLS: %d %s): nothing was "
-			  "sent; tls=none would mount "
-			  "without any protection",
-			  s->host, s->port, reply.code, reply_words(&reply));
-		return -EPROTONOSUPPORT;
-	}
-	return control_start_tls(c, w, words);
-}
-
 static int refused_login(const struct server *s, const struct reply *reply,
 			 struct words *words)
 {
 	if (reply_is_limit(reply)) {
-		return limited(s, reply, words);
+		return login_limited(s, reply, words);
 	}
 	words_set(words,
 		  "%s refused the login of %s: %d %s; check user name and password",
@@ -143,32 +27,39 @@ static int refused_login(const struct server *s, const struct reply *reply,
 	return -EACCES;
 }
 
-/* One step of the login dialogue. */
-static int say(struct control *c, const struct wait *w, const char *verb, const char *arg,
-	       struct reply *reply, struct words *words)
+/* Words for a login step that was not answered, or could not be sent. */
+static int not_said(struct control *c, int r, const char *verb, struct words *words)
 {
 	/* Then the handshake lies behind, and many ask for certificates without need. */
 	bool is_password = strcmp(verb, "PASS") == 0 || strcmp(verb, "ACCT") == 0;
 	char when[64];
-	int r;
 
-	reply_release(reply);
-	r = control_command(c, w, verb, arg, reply);
 	if (r == -EINVAL) {
 		words_set(words, "the %s contains a line break",
 			  strcmp(verb, "USER") == 0 ? "user name" : "password");
 		return -EACCES;
 	}
 	snprintf(when, sizeof(when), "after %s", verb);
-	if (r == 0 || (!is_password && tls_explains(c, r, when, words))) {
+	if (!is_password && login_tls_explains(c, r, when, words)) {
 		return r;
 	}
 	snprintf(when, sizeof(when), "after %s (does it demand another TLS version?)",
 		 verb);
-	return closed(control_server(c), r, when, words);
+	return login_closed(control_server(c), r, when, words);
 }
 
-/* RFC 7151. Servers answer 220, WS_FTP 200. */
+/* One step of the login dialogue. */
+static int say(struct control *c, const struct wait *w, const char *verb, const char *arg,
+	       struct reply *reply, struct words *words)
+{
+	int r;
+
+	reply_release(reply);
+	r = control_command(c, w, verb, arg, reply);
+	return r < 0 ? not_said(c, r, verb, words) : 0;
+}
+
+/* RFC 7151. Servers answer 220, WS_FTP 200. Alone: the password is for that host only. */
 static int choose_host(struct control *c, const struct wait *w, struct words *words)
 {
 	const struct server *s = control_server(c);
@@ -179,7 +70,7 @@ static int choose_host(struct control *c, const struct wait *w, struct words *wo
 		return r;
 	}
 	if (reply_is_limit(&reply)) {
-		return limited(s, &reply, words);
+		return login_limited(s, &reply, words);
 	}
 	/* vsftpd says 530 to all that it does not know before the login. */
 	if (reply.code == 500 || reply.code == 502 || reply.code == 530) {
@@ -201,6 +92,25 @@ static int choose_host(struct control *c, const struct wait *w, struct words *wo
 	return -EPROTONOSUPPORT;
 }
 
+static int no_password(const struct server *s, struct words *words)
+{
+	words_set(
+		words,
+		"%s asks for the password of %s and none is known: use credentials=FILE",
+		s->host, s->user ? s->user : "anonymous");
+	return -EACCES;
+}
+
+static int no_account(const struct server *s, struct words *words)
+{
+	words_set(words,
+		  "%s asks for an account: give account= or put it into the credentials "
+		  "file",
+		  s->host);
+	return -EACCES;
+}
+
+/* One at a time. */
 static int user_pass(struct control *c, const struct wait *w, struct words *words)
 {
 	const struct server *s = control_server(c);
@@ -208,24 +118,12 @@ static int user_pass(struct control *c, const struct wait *w, struct words *word
 	int r = say(c, w, "USER", s->user ? s->user : "anonymous", &reply, words);
 
 	if (r == 0 && reply.code == 331) {
-		if (!s->password) {
-			words_set(words,
-				  "%s asks for the password of %s and none is known: use "
-				  "credentials=FILE",
-				  s->host, s->user ? s->user : "anonymous");
-			return -EACCES;
-		}
-		r = say(c, w, "PASS", s->password, &reply, words);
+		r = s->password ? say(c, w, "PASS", s->password, &reply, words)
+				: no_password(s, words);
 	}
 	if (r == 0 && reply.code == 332) {
-		if (!s->account) {
-			words_set(words,
-				  "%s asks for an account: give account= or put it into "
-				  "the credentials file",
-				  s->host);
-			return -EACCES;
-		}
-		r = say(c, w, "ACCT", s->account, &reply, words);
+		r = s->account ? say(c, w, "ACCT", s->account, &reply, words)
+			       : no_account(s, words);
 	}
 	if (r < 0) {
 		return r;
@@ -290,15 +188,114 @@ static void learn_features(struct host *h, const struct reply *feat)
 	h->known = true;
 }
 
-/* ---- what a session needs ---- */
+/* ---- the flight ---- */
 
-enum { SET_PBSZ, SET_PROT, SET_TYPE, SET_PWD, SET_FEAT, SET_MAX };
+/* In the order of sending. What is needed first stands first: what does not fit the server's
+ * first flight is held back by its Nagle for one round trip. */
+enum step {
+	SAY_USER,
+	SAY_PASS,
+	SAY_ACCT,
+	SET_PBSZ,
+	SET_PROT,
+	SET_TYPE,
+	SET_PWD,
+	SET_CWD,
+	SET_FEAT,
+	SET_UTF8,
+	SET_MLST,
+	STEPS,
+};
 
-static int check_protection(struct control *c, const struct reply *replies,
-			    struct words *words)
+struct flight {
+	struct command cmds[STEPS]; /* verb NULL: not asked */
+	struct reply replies[STEPS]; /* code 0: not answered */
+	char *dir;
+};
+
+static void flight_release(struct flight *f)
+{
+	for (size_t i = 0; i < STEPS; i++) {
+		reply_release(&f->replies[i]);
+	}
+	free(f->dir);
+}
+
+static int fly(struct control *c, const struct wait *w, int64_t timeout, struct flight *f)
+{
+	struct command cmds[STEPS];
+	struct reply replies[STEPS];
+	size_t n = 0, login = 0;
+	int r;
+
+	for (size_t i = 0; i < STEPS; i++) {
+		if (f->cmds[i].verb) {
+			cmds[n++] = f->cmds[i];
+			login += i < SET_PBSZ;
+		}
+	}
+	r = control_batch_login(c, w, cmds, n, login, timeout, replies);
+	n = 0;
+	for (size_t i = 0; i < STEPS; i++) {
+		if (f->cmds[i].verb) {
+			f->replies[i] = replies[n++];
+		}
+	}
+	return r;
+}
+
+/* The mounted directory is asked for on the first connection, where its name is known. */
+static int plan_dir(struct control *c, struct flight *f)
+{
+	const char *dir = control_server(c)->dir;
+
+	if (control_host(c)->known || !dir || dir[0] != '/' || strpbrk(dir, "\r\n")) {
+		return 0;
+	}
+	f->dir = path_clean(dir);
+	f->cmds[SET_CWD] = (struct command){ "CWD", f->dir };
+	return f->dir ? 0 : -ENOMEM;
+}
+
+static void plan_login(struct control *c, struct flight *f)
 {
 	const struct server *s = control_server(c);
 
+	f->cmds[SAY_USER] = (struct command){ "USER", s->user ? s->user : "anonymous" };
+	f->cmds[SAY_PASS] = (struct command){ "PASS", s->password };
+	if (s->account) {
+		f->cmds[SAY_ACCT] = (struct command){ "ACCT", s->account };
+	}
+}
+
+static void plan_settings(struct control *c, struct flight *f)
+{
+	const struct server *s = control_server(c);
+	struct host *h = control_host(c);
+
+	if (s->tls != TLS_NONE) {
+		f->cmds[SET_PBSZ] = (struct command){ "PBSZ", "0" };
+		f->cmds[SET_PROT] = (struct command){ "PROT", s->prot_clear ? "C" : "P" };
+	}
+	f->cmds[SET_TYPE] = (struct command){ "TYPE", "I" };
+	f->cmds[SET_PWD] = (struct command){ "PWD", NULL };
+	if (!h->known) {
+		f->cmds[SET_FEAT] = (struct command){ "FEAT", NULL };
+	}
+	/* Asked for unseen where it costs nothing; a refusal does not matter. */
+	if (h->known ? h->utf8 : control_pipelines(c)) {
+		f->cmds[SET_UTF8] = (struct command){ "OPTS", "UTF8 ON" };
+	}
+	if (h->known && h->opts_mlst[0]) {
+		f->cmds[SET_MLST] = (struct command){ "OPTS", h->opts_mlst };
+	}
+}
+
+/* ---- what came of it ---- */
+
+static int check_protection(const struct server *s, const struct reply *replies,
+			    struct words *words)
+{
 	if (s->tls != TLS_NONE && !reply_is(&replies[SET_PROT], 2)) {
 		words_set(words, "%s refuses %s data connections (PROT %c: %d %s)%s",
 			  s->host, s->prot_clear ? "clear" : "encrypted",
@@ -315,76 +312,187 @@ static int check_protection(struct control *c, const struct reply *replies,
 	return 0;
 }
 
-/* Replies that belong to other commands than they should: a server that answers a flight
- * out of order. */
-static bool out_of_order(const struct reply *replies)
+/* The reply that decides on a login sent in one flight. */
+static const struct reply *verdict(const struct flight *f)
 {
-	return replies[SET_PWD].code != 257 &&
-	       (replies[SET_TYPE].code == 257 || replies[SET_FEAT].code == 257 ||
-		replies[SET_PROT].code == 257 || replies[SET_PBSZ].code == 257);
+	const struct reply *v = &f->replies[SAY_USER];
+
+	if (v->code == 331) {
+		v = &f->replies[SAY_PASS];
+	}
+	return v->code == 332 && f->cmds[SAY_ACCT].verb ? &f->replies[SAY_ACCT] : v;
 }
 
-static int settle_session(struct control *c, const struct wait *w, struct words *words)
+/* A login refused out of order: pyftpdlib takes 3 s for its 530 to PASS and answers what stands
+ * behind it meanwhile, 530 too. NULL: there was none, or somebody was welcome. */
+static const struct reply *late_refusal(const struct flight *f)
+{
+	const struct reply *last = NULL;
+
+	for (size_t i = 0; i < STEPS; i++) {
+		if (f->replies[i].code == 230 || f->replies[i].code == 232) {
+			return NULL;
+		}
+		if (f->replies[i].code == 530) {
+			last = &f->replies[i];
+		}
+	}
+	return last;
+}
+
+/* Replies that belong to other commands than they should, or to a server that begins with one
+ * command before it has done the one before. */
+static bool mixed_up(const struct flight *f)
+{
+	bool whole = f->cmds[SAY_USER].verb;
+	int code = whole ? verdict(f)->code : 230;
+
+	if (code == 331 || (code >= 500 && code <= 503)) {
+		return true;
+	}
+	for (size_t i = SET_PBSZ; i < STEPS && code / 100 == 2; i++) {
+		int own = f->replies[i].code;
+
+		if ((whole && i <= SET_PWD && (own == 530 || own == 503)) ||
+		    (i != SET_PWD && own == 257 && f->replies[SET_PWD].code != 257)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static int judge_login(struct control *c, const struct flight *f, int r,
+		       struct words *words)
 {
 	const struct server *s = control_server(c);
-	struct host *h = control_host(c);
-	const struct command cmds[SET_MAX] = {
-		[SET_PBSZ] = { "PBSZ", "0" },
-		[SET_PROT] = { "PROT", s->prot_clear ? "C" : "P" },
-		[SET_TYPE] = { "TYPE", "I" },
-		[SET_PWD] = { "PWD", NULL },
-		[SET_FEAT] = { "FEAT", NULL },
-	};
-	struct reply replies[SET_MAX] = { 0 };
-	size_t first = s->tls == TLS_NONE ? SET_TYPE : SET_PBSZ;
-	size_t last = h->known ? SET_PWD : SET_FEAT;
-	int r = control_batch(c, w, cmds + first, last - first + 1, replies + first);
+	const struct reply *v = verdict(f);
+	bool user = r == -EINVAL ? strpbrk(f->cmds[SAY_USER].arg, "\r\n") != NULL
+				 : f->replies[SAY_USER].code == 0;
 
-	if (r < 0) {
-		r = closed(s, r, "after the login", words);
-	} else if (out_of_order(replies)) {
-		h->no_pipeline = true;
+	if (v->code == 332) {
+		return no_account(s, words);
+	}
+	if (v->code && !reply_is(v, 2)) {
+		return refused_login(s, v, words);
+	}
+	return v->code || r == 0 ? 0 : not_said(c, r, user ? "USER" : "PASS", words);
+}
+
+/* r: of fly(). The verdict on the login counts before what became of the connection behind it:
+ * many hang up after a refusal. */
+static int judge(struct control *c, const struct flight *f, int r, struct words *words)
+{
+	const struct server *s = control_server(c);
+
+	for (size_t i = 0; i < STEPS; i++) {
+		if (f->replies[i].code == 421) {
+			return login_limited(s, &f->replies[i], words);
+		}
+	}
+	if (f->cmds[SAY_USER].verb && r != -ETIMEDOUT && late_refusal(f)) {
+		return refused_login(s, late_refusal(f), words);
+	}
+	if (control_pipelines(c) && mixed_up(f)) {
+		control_host(c)->no_pipeline = true;
 		words_set(words, "%s answers commands out of order", s->host);
-		r = -EPROTO;
-	} else {
-		r = check_protection(c, replies, words);
+		return -EPROTO;
+	}
+	if (f->cmds[SAY_USER].verb) {
+		int refused = judge_login(c, f, r, words);
+
+		if (refused < 0) {
+			return refused;
+		}
+	}
+	return r < 0 ? login_closed(s, r, "after the login", words)
+		     : check_protection(s, f->replies, words);
+}
+
+/* A server that answered the first command and lost the rest, or hung up on it. */
+static bool lost_the_rest(const struct flight *f, int r)
+{
+	return (r == -ETIMEDOUT || r == -ENOTCONN) && f->cmds[SAY_USER].verb &&
+	       f->replies[SAY_USER].code && !verdict(f)->code;
+}
+
+/* What only FEAT could tell to ask for. Refusals do not matter: the server then sends what it
+ * sends. */
+static int set_options(struct control *c, const struct wait *w, const struct flight *done,
+		       struct words *words)
+{
+	struct flight f = { 0 };
+	int r = 0;
+
+	plan_settings(c, &f);
+	for (size_t i = 0; i < STEPS; i++) {
+		if (done->cmds[i].verb || i < SET_UTF8) {
+			f.cmds[i].verb = NULL;
+		}
+	}
+	if (f.cmds[SET_UTF8].verb || f.cmds[SET_MLST].verb) {
+		r = fly(c, w, control_server(c)->io_timeout, &f);
+	}
+	flight_release(&f);
+	return r < 0 ? login_closed(control_server(c), r, "after OPTS", words) : 0;
+}
+
+static int settle(struct control *c, const struct wait *w, struct flight *f,
+		  struct words *words)
+{
+	const struct server *s = control_server(c);
+	bool home = f->replies[SET_PWD].code == 257 && s->dir && !s->dir[0];
+	struct host *h = control_host(c);
+	int r = control_set_home(c, &f->replies[SET_PWD]);
+
+	if (r == 0 && f->cmds[SET_FEAT].verb && !h->known) {
+		learn_features(h, &f->replies[SET_FEAT]);
 	}
 	if (r == 0) {
-		r = control_set_home(c, &replies[SET_PWD]);
+		r = set_options(c, w, f, words);
 	}
-	if (r == 0 && !h->known) {
-		learn_features(h, &replies[SET_FEAT]);
-	}
-	for (size_t i = 0; i < SET_MAX; i++) {
-		reply_release(&replies[i]);
+	if (r == 0) {
+		control_set_entered(c, &f->replies[home ? SET_PWD : SET_CWD]);
 	}
 	return r;
 }
 
-/* Refusals do not matter: the server then sends what it sends. */
-static int set_options(struct control *c, const struct wait *w, struct words *words)
+/* From USER to the last of the settings: in one flight where the host takes it. */
+static int enter(struct control *c, const struct wait *w, struct words *words)
 {
+	const struct server *s = control_server(c);
 	struct host *h = control_host(c);
-	struct command cmds[2];
-	struct reply replies[2] = { 0 };
-	size_t n = 0;
-	int r;
+	bool whole = control_pipelines(c) && s->password;
+	/* Whether it does is not known the first time. */
+	bool trial = whole && !h->flew;
+	struct flight f = { 0 };
+	int r = whole ? 0 : user_pass(c, w, words);
 
-	if (h->utf8) {
-		cmds[n++] = (struct command){ "OPTS", "UTF8 ON" };
+	if (r < 0) {
+		return r;
 	}
-	if (h->opts_mlst[0]) {
-		cmds[n++] = (struct command){ "OPTS", h->opts_mlst };
+	if (whole) {
+		plan_login(c, &f);
 	}
-	if (n == 0) {
-		return 0;
+	plan_settings(c, &f);
+	r = plan_dir(c, &f);
+	if (r == 0) {
+		r = fly(c, w,
+			trial ? MIN(s->connect_timeout, s->io_timeout) : s->io_timeout,
+			&f);
+		if (trial && lost_the_rest(&f, r)) {
+			h->no_pipeline = true;
+		}
+		r = judge(c, &f, r, words);
 	}
-	r = control_batch(c, w, cmds, n, replies);
-	for (size_t i = 0; i < n; i++) {
-		reply_release(&replies[i]);
+	if (r == 0) {
+		h->flew = h->flew || whole;
+		r = settle(c, w, &f, words);
 	}
-	return r < 0 ? closed(control_server(c), r, "after OPTS", words) : 0;
+	flight_release(&f);
+	return r;
 }
+
+/* ---- what else ---- */
 
 /* What the user wants to be said on every connection; a refusal is told once. */
 static int quote(struct control *c, const struct wait *w, struct words *words)
@@ -407,7 +515,7 @@ static int quote(struct control *c, const struct wait *w, struct words *words)
 		}
 		r = control_command(c, w, verb, line, &reply);
 		if (r < 0) {
-			return closed(s, r, "after a command of quote=", words);
+			return login_closed(s, r, "after a command of quote=", words);
 		}
 		if (reply.code >= 400) {
 			hook_printf(s->hook, told ? LEVEL_DEBUG : LEVEL_WARN,
@@ -419,106 +527,16 @@ static int quote(struct control *c, const struct wait *w, struct words *words)
 	return 0;
 }
 
-/* ---- in clear again ---- */
-
-/* The last step: what is secret has been said. */
-/* Linux's nf_conntrack_ftp, and NAT by it, reads commands only from the start of a line, and
- * knows of one only behind a line that ended in clear: without this it misses the first PASV
- * or EPRT. */
-static int first_clear_line(struct control *c, const struct wait *w, struct words *words)
-{
-	_cleanup_reply_ struct reply reply = { 0 };
-	int r = control_command(c, w, "NOOP", NULL, &reply);
-
-	return r < 0 ? closed(control_server(c), r, "after CCC", words) : 0;
-}
-
-static int clear_control(struct control *c, const struct wait *w, struct words *words)
-{
-	const struct server *s = control_server(c);
-	struct host *h = control_host(c);
-	_cleanup_reply_ struct reply reply = { 0 };
-	int r;
-
-	if (s->ccc == CCC_NO || s->tls == TLS_NONE || h->ccc_refused) {
-		return 0;
-	}
-	r = control_command(c, w, "CCC", NULL, &reply);
-	if (r < 0) {
-		return closed(s, r, "after CCC", words);
-	}
-	if (reply_is(&reply, 2)) {
-		r = control_stop_tls(c, w, words);
-		if (r == 0) {
-			r = first_clear_line(c, w, words);
-		}
-		return r;
-	}
-	if (s->ccc == CCC_REQUIRE) {
-		words_set(words,
-			  "%s refuses to clear the control channel (CCC: %d %s): the "
-			  "server must allow it, or drop ccc=require",
-			  s->host, reply.code, reply_words(&reply));
-		return -EPROTONOSUPPORT;
-	}
-	h->ccc_refused = true;
-	hook_printf(s->hook, LEVEL_WARN,
-		    "%s refuses to clear the control channel (CCC: %d %s): it stays "
-		    "encrypted, and a firewall that wants to read it cannot",
-		    s->host, reply.code, reply_words(&reply));
-	return 0;
-}
-
 /* ---- all of it ---- */
-
-/* z/OS by default greets in clear on the implicit port and expects the handshake then. */
-static int tls_behind_greeting(struct control *c, const struct wait *w,
-			       struct words *words)
-{
-	const struct server *s = control_server(c);
-	struct words why = { "" };
-	int r = greeting(c, w, words);
-
-	if (r < 0) {
-		return r;
-	}
-	r = control_start_tls(c, w, &why);
-	if (r == -EKEYREJECTED || r == -EINTR) {
-		words_set(words, "%s", why.text);
-	} else if (r < 0) {
-		words_set(
-			words,
-			"%s greets in clear on port %u and takes no TLS handshake after "
-			"that either (%s): try tls=explicit",
-			s->host, s->port, why.text);
-		control_host(c)->greets_first = false;
-		r = -EPROTO;
-	}
-	return r;
-}
-
-static int open_channel(struct control *c, const struct wait *w, struct words *words)
-{
-	const struct server *s = control_server(c);
-	int r = 0;
-
-	if (s->tls == TLS_IMPLICIT && control_host(c)->greets_first) {
-		return tls_behind_greeting(c, w, words);
-	}
-	if (s->tls == TLS_IMPLICIT) {
-		r = control_start_tls(c, w, words);
-	}
-	if (r == 0) {
-		r = greeting(c, w, words);
-	}
-	return r == 0 && s->tls == TLS_EXPLICIT ? auth_tls(c, w, words) : r;
-}
 
 int control_login(struct control *c, const struct wait *w, struct words *words)
 {
 	static int (*const steps[])(struct control * c, const struct wait *w,
 				    struct words *words) = {
-		open_channel, choose_host, user_pass, settle_session, set_options, quote,
+		login_open_channel,
+		choose_host,
+		enter,
+		quote,
 	};
 	const struct server *s = control_server(c);
 	char tls[96];
@@ -529,7 +547,7 @@ int control_login(struct control *c, const struct wait *w, struct words *words)
 	}
 	channel_describe(control_channel(c), tls, sizeof(tls));
 	if (r == 0) {
-		r = clear_control(c, w, words);
+		r = login_clear(c, w, words);
 	}
 	if (r < 0) {
 		control_set_lost(c);

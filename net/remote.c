@@ -269,6 +269,20 @@ static char *choose_base(const char *home, const char *dir)
 	return joined ? path_clean(dir[0] ? joined : home) : NULL;
 }
 
+/* Most logins have asked already. */
+static int enter(struct control *c, const struct wait *w, const char *base,
+		 struct reply *ret)
+{
+	const struct reply *known = control_entered(c);
+
+	if (known->code == 0) {
+		return control_command(c, w, "CWD", base, ret);
+	}
+	ret->text = strdup(known->text);
+	ret->code = known->code;
+	return ret->text ? 0 : -ENOMEM;
+}
+
 int remote_connect(struct remote *r, const struct wait *w, struct words *words)
 {
 	const struct server *s = r->server;
@@ -281,7 +295,7 @@ int remote_connect(struct remote *r, const struct wait *w, struct words *words)
 		return e;
 	}
 	base = choose_base(control_home(c), s->dir ? s->dir : "");
-	e = base ? control_command(c, w, "CWD", base, &reply) : -ENOMEM;
+	e = base ? enter(c, w, base, &reply) : -ENOMEM;
 	pool_return(r->pool, c);
 	if (e < 0) {
 		words_set(words, "%s closed the connection after CWD %s", s->host,

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+import servers
+
 from content import some_bytes
 
 
@@ -117,3 +119,30 @@ def test_plain_server(own_server, mount):
     done = mount.prepare(server).run()
     assert done.returncode == 32
     assert "refuses TLS" in done.stderr
+
+
+@pytest.mark.parametrize("kind, mode", servers.ALL)
+def test_one_flight(own_server, mount, kind, mode):
+    """From USER to CWD all commands go out before the first of their replies is there."""
+    server = own_server(kind, mode)
+    m = mount(server, loglevel="trace")
+    assert os.listdir(m) == []
+    m.unmount()
+    log = m.log_text()
+    first = re.search(r"#(\d+) > USER", log).group(1)
+    said = re.findall(rf"#{first} ([<>]) (\S+)", log)
+    begin = said.index((">", "USER"))
+    flight = [verb for mark, verb in said[begin:said.index(("<", "331"))]]
+    assert flight[:6] == ["USER", "PASS", "PBSZ", "PROT", "TYPE", "PWD"], said
+    assert "FEAT" in flight and flight[-1] == "OPTS", said
+    assert "one at a time" not in log
+    assert "failed" not in log and "refuses" not in log, log
+
+
+def test_wrong_password_once(own_server, mount):
+    for kind, mode in servers.ALL:
+        server = own_server(kind, mode)
+        m = mount.prepare(server, password="wr0ng", loglevel="trace")
+        done = m.run()
+        assert done.returncode == 32 and "check user name and password" in done.stderr, done.stderr
+        assert m.log_text().count("> PASS") == 1, kind

@@ -450,6 +450,13 @@ void peer_answer(struct session *c, const char *line, const char *reply)
 	peer_say(c, "%s", reply);
 }
 
+void peer_skip_flight(struct session *c)
+{
+	while (!c->failed && c->wire.at < c->wire.end) {
+		(void)peer_expect_prefix(c, "");
+	}
+}
+
 void peer_expect_quiet(struct session *c, int64_t ms)
 {
 	if (c->failed) {

@@ -68,6 +68,8 @@ void peer_expect(struct session *c, const char *line);
 const char *peer_expect_prefix(struct session *c, const char *prefix);
 /* expect and say in one. */
 void peer_answer(struct session *c, const char *line, const char *reply);
+/* What came in the same record as the last line is not answered. */
+void peer_skip_flight(struct session *c);
 /* Nothing comes for ms. */
 void peer_expect_quiet(struct session *c, int64_t ms);
 /* The client ends the connection without another word (an alert is none). */

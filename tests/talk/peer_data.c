@@ -193,6 +193,14 @@ void peer_greet(struct session *c)
 	peer_start_tls(c);
 }
 
+static bool comes_along(const struct session *c, const char *line)
+{
+	size_t n = strlen(line);
+
+	return c->wire.end - c->wire.at >= n &&
+	       memcmp(c->wire.in + c->wire.at, line, n) == 0;
+}
+
 void peer_settings(struct session *c)
 {
 	struct peer *p = c->peer;
@@ -207,8 +215,11 @@ void peer_settings(struct session *c)
 	p->feat_known = true;
 	mutex_unlock(&p->lock);
 	/* Logins that run side by side each ask, in the same record as PWD. */
-	if (!known || c->wire.at < c->wire.end) {
+	if (!known || comes_along(c, "FEAT")) {
 		peer_answer(c, "FEAT", p->config.feat ? p->config.feat : PEER_FEAT);
+		if (comes_along(c, "OPTS UTF8 ON")) {
+			peer_answer(c, "OPTS UTF8 ON", "200 always");
+		}
 	}
 }
 

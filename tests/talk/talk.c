@@ -185,9 +185,6 @@ void peer_idle(struct session *c)
 void peer_connected(struct session *c)
 {
 	peer_login(c);
-	if (peer_nth(c) == 0) {
-		peer_answer(c, "CWD /", "250 there");
-	}
 }
 
 /* Threads that end by themselves (a resolver) may take a moment. */

@@ -12,6 +12,7 @@ static void login_clear(struct session *c)
 	peer_answer(c, "TYPE I", "200 binary");
 	peer_answer(c, "PWD", "257 \"/\" is where you are");
 	peer_answer(c, "FEAT", PEER_FEAT);
+	peer_answer(c, "OPTS UTF8 ON", "500 what?");
 }
 
 static void login_in_clear(struct talk *t, peer_script *script)

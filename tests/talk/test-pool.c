@@ -97,6 +97,7 @@ static void is_full_530(struct session *c)
 	peer_answer(c, "USER alice", "331 password?");
 	peer_answer(c, "PASS s3cret-Pass",
 		    "530 Sorry, the maximum number of clients (1) already connected.");
+	peer_skip_flight(c);
 	peer_expect_end(c);
 }
 
@@ -155,6 +156,7 @@ static void refuses_password(struct session *c)
 	peer_answer(c, "USER alice", "331 password?");
 	peer_sleep(c, 100);
 	peer_answer(c, "PASS s3cret-Pass", "530 Login incorrect.");
+	peer_skip_flight(c);
 	peer_expect_end(c);
 }
 
