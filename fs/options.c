@@ -26,6 +26,7 @@ static const char *const mode_words[] = { "passive", "active", "auto", NULL };
 static const char *const source_words[] = { "any", "default", NULL };
 static const char *const write_words[] = { "sync", "back", NULL };
 static const char *const upload_words[] = { "auto", "inplace", "atomic", NULL };
+static const char *const verify_words[] = { "size", "hash", "no", NULL };
 static const char *const version_words[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const auto_words[] = { "auto", "yes", "no", NULL };
 static const char *const reuse_words[] = { "yes", "require", "no", NULL };
@@ -234,6 +235,9 @@ static const struct option_row options_table[] = {
 {"upload", NULL, CHOICE(enum upload_mode, upload, upload_words), G,
  .metavar = "auto|inplace|atomic", .def = "auto",
  .help = "how a file takes the place of an old one"},
+{"verify", NULL, CHOICE(enum verify_mode, verify, verify_words), G, .metavar = "size|hash|no",
+ .def = "size",
+ .help = "what is compared with the server after an upload"},
 {"spool_dir", NULL, STRING(spool_dir), G, .metavar = "DIR", .def = "/var/tmp",
  .flags = ROW_PATH,
  .help = "local files being written"},

@@ -113,6 +113,7 @@ struct options {
 	unsigned streams;
 	enum write_mode write;
 	enum upload_mode upload;
+	enum verify_mode verify;
 	char *spool_dir;
 	uint64_t spool_max; /* bytes; 0: no limit */
 	uint64_t spool_min_free; /* bytes; 0: a share of the disk */

@@ -128,6 +128,7 @@ void options_server(const struct options *o, struct server *ret)
 		.proxy_password = o->proxy_password,
 		.pipelining = o->pipelining,
 		.list = o->list,
+		.verify = o->verify,
 		.hidden = o->hidden,
 		.timezone = o->timezone,
 		.connect_timeout = o->connect_timeout,

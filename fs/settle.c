@@ -232,6 +232,7 @@ static int upload_locked(struct file *f, const struct wait *w, bool append,
 	struct upload_job job;
 	struct upload_result result;
 	int keep_mode = -1, r;
+	uint64_t gap, gap_len;
 	bool replaces;
 
 	if (!path) {
@@ -244,6 +245,7 @@ static int upload_locked(struct file *f, const struct wait *w, bool append,
 		.size = spool_size(f->spool),
 		.append = append,
 		.append_at = append_at,
+		.whole = append && !spool_missing(f->spool, 0, append_at, &gap, &gap_len),
 		.append_anywhere = f->only_appends,
 		.fresh = !append && file_is_fresh_locked(f),
 		.mtime = wishes.has_mtime ? wishes.mtime : -1,

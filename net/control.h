@@ -31,6 +31,8 @@ struct host {
 	/* net/wish.h: how times and modes may be set, which of the times were verified. */
 	_Atomic unsigned time_ways, time_proven, mode_ways;
 	_Atomic unsigned hash_ways; /* net/hash.c */
+	_Atomic bool
+		no_hash_told; /* that verify=hash has to do with sizes stands in the log */
 	_Atomic bool utf8;
 	/* EPSV failed once and PASV worked, or EPSV was not answered (#47). */
 	_Atomic bool epsv_bad;

@@ -17,6 +17,7 @@ enum tls_mode { TLS_EXPLICIT, TLS_IMPLICIT, TLS_NONE };
 enum tristate { TRI_AUTO, TRI_YES, TRI_NO };
 enum data_mode { MODE_PASSIVE, MODE_ACTIVE, MODE_AUTO };
 enum ccc_mode { CCC_NO, CCC_YES, CCC_REQUIRE };
+enum verify_mode { VERIFY_SIZE, VERIFY_HASH, VERIFY_NO }; /* after an upload */
 enum list_mode { LIST_AUTO, LIST_MLSD, LIST_LIST, LIST_STAT };
 
 struct server {
@@ -50,6 +51,7 @@ struct server {
 	const char *proxy;
 	const char *proxy_password;
 	enum list_mode list;
+	enum verify_mode verify;
 	enum tristate hidden; /* LIST -a */
 	/* Of LIST's times: NULL or "auto", "UTC", "+HH:MM". */
 	const char *timezone;

@@ -167,6 +167,7 @@ static int send_bytes(struct upload *u, struct transfer *t, uint64_t at, bool *r
 			*ret_local = false;
 			return r;
 		}
+		upload_digest(u, block, (size_t)n, at);
 		at += (uint64_t)n;
 		u->sent = MAX(u->sent, at);
 	}
@@ -376,5 +377,6 @@ int upload_run(struct remote *r, const struct wait *w, const struct upload_job *
 		upload_late_wishes(&u);
 		*ret = u.result;
 	}
+	u.digest = digest_free(u.digest);
 	return s;
 }

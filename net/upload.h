@@ -30,6 +30,7 @@ struct upload_job {
 	bool append; /* send only [append_at, size) with APPE; the server's file has
 			append_at bytes now */
 	uint64_t append_at;
+	bool whole; /* with append: fd has the bytes in front of append_at, too */
 	bool append_anywhere; /* O_APPEND: behind whatever the server has when it begins */
 	/* Wanted afterwards, sent in one batch with the size check; -1: leave as it
 	 * comes. */
@@ -54,7 +55,8 @@ struct upload_result {
  * on up to server->retry fresh connections in a row without progress. -ENOSPC, -EDQUOT,
  * -EACCES, -EISDIR, -ENOENT, -EROFS, -EIO, -EINTR; -ESTALE: before an append the server's
  * file did not have append_at bytes, nothing was sent. The size verified after a 226 may be
- * short once (T48): looked at twice. */
+ * short once (T48): looked at twice. server->verify: hash compares digests, too, where the server
+ * has them and all bytes are known; no believes the 226. */
 int upload_run(struct remote *r, const struct wait *w, const struct upload_job *job,
 	       struct upload_result *ret);
 

@@ -119,31 +119,56 @@ static int adjust_mode(struct upload *u, struct control *c, struct look *look)
 	return 0;
 }
 
-int upload_after(struct upload *u, struct control *c)
+/* What the server has, or did not get. */
+static bool size_differs(const struct upload *u, const struct look *look)
+{
+	return look->has_size ? look->size != upload_whole(u) : look->missing;
+}
+
+/* 0: it has all of it. */
+static int check_size(struct upload *u, struct control *c, struct look *look)
 {
 	const struct upload_job *job = u->job;
-	struct look look;
-	int r = wish_and_look(u, c, &look);
+	int r = 0;
 
 	/* A file just uploaded may be seen late, or short, once (T48). */
-	if (r == 0 && (look.has_size ? look.size != upload_whole(u)
-				     : look.missing || control_host(c)->size)) {
+	if (size_differs(u, look) || (!look->has_size && control_host(c)->size)) {
 		r = wait_sleep(u->wait, now_ms() + LOOK_AGAIN_MS);
 		if (r == 0) {
-			r = look_at(c, u->wait, u->job->path, &look);
+			r = look_at(c, u->wait, job->path, look);
 		}
 	}
 	if (r < 0) {
 		return upload_lost(r);
 	}
-	if (look.has_size ? look.size != upload_whole(u) : look.missing) {
+	if (size_differs(u, look)) {
 		hook_printf(
 			u->hook, LEVEL_WARN,
 			"%s: the server confirmed the upload of %llu bytes but has %lld",
 			job->path, (unsigned long long)upload_whole(u),
-			look.has_size ? (long long)look.size : -1LL);
+			look->has_size ? (long long)look->size : -1LL);
 		u->stage = SEND;
 		return TRY_AGAIN;
+	}
+	return upload_verify(u, c);
+}
+
+int upload_after(struct upload *u, struct control *c)
+{
+	const struct upload_job *job = u->job;
+	bool believes = remote_server(u->remote)->verify == VERIFY_NO;
+	struct look look = { .mtime = -1, .mode = -1 };
+	int r = 0;
+
+	if (!believes || job->mtime >= 0 || job->mode >= 0) {
+		r = wish_and_look(u, c, &look);
+	}
+	if (r < 0) {
+		return upload_lost(r);
+	}
+	r = believes ? 0 : check_size(u, c, &look);
+	if (r != 0) {
+		return r;
 	}
 	r = adjust_mode(u, c, &look);
 	if (r < 0) {

@@ -5,6 +5,7 @@
 #define NET_UPLOAD_PRIVATE_H
 
 #include "net/upload.h"
+#include "tls/digest.h"
 
 enum upload_stage { SEND, PAUSED, DOUBT, AFTER };
 
@@ -22,6 +23,11 @@ struct upload {
 	bool opened; /* the server has opened the file for us: what it has is ours */
 	bool no_resume; /* going on by APPE was refused */
 	bool mode_sent, mtime_sent;
+	/* verify=hash: of the bytes [0, digested); undigested: it cannot be had. */
+	struct digest *digest;
+	enum digest_kind digest_kind;
+	uint64_t digested;
+	bool undigested;
 	struct upload_result result;
 };
 
@@ -33,6 +39,10 @@ int upload_lost(int r);
 /* What the server has when all is done. */
 uint64_t upload_whole(const struct upload *u);
 
+/* Bytes that went out. */
+void upload_digest(struct upload *u, const char *data, size_t len, uint64_t at);
+/* 0: they are what the server has, or it cannot be told; TRY_AGAIN, negative as above. */
+int upload_verify(struct upload *u, struct control *c);
 /* Stage AFTER: wishes and look on c. 0: done; TRY_AGAIN, or SEND again; negative: final. */
 int upload_after(struct upload *u, struct control *c);
 /* What the batch could not carry: the whole ladder of ways to set a time, on whatever
