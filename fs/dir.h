@@ -77,6 +77,6 @@ void dir_forget_all(struct mount *m);
 int64_t dir_ttl_left_locked(struct mount *m, const struct node *n) REQUIRES(m->tree.lock);
 
 /* Private to node.c: frees what a directory node holds. */
-void dir_free_locked(struct tree *t, struct dir *d);
+void dir_free_locked(struct tree *t, struct dir *d) REQUIRES(t->lock);
 
 #endif

@@ -129,10 +129,11 @@ static void *notify_thread(void *arg)
 }
 
 /* Signals are for the session loop. */
-static void run_locked(struct notifier *f) REQUIRES(f->tree->lock)
+static void run_locked(struct tree *t, struct notifier *f) REQUIRES(t->lock)
 {
 	sigset_t all, old;
 
+	(void)t;
 	if (f->running || f->stopping) {
 		return;
 	}
@@ -158,7 +159,7 @@ static void notify_locked(struct tree *t, enum notice_kind kind, struct node *n)
 	notice = notice_new_locked(t, kind, n);
 	if (notice) {
 		enqueue_locked(f, notice);
-		run_locked(f);
+		run_locked(t, f);
 	}
 }
 
