@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from content import MIB, some_bytes, write_file
 
 BIG = 32 * MIB
+LONG_AGO = 1500000000
 SETTLE = 1.0  # seconds between the mount and what is timed, unless a row comes "right after"
 SMALL = 3000  # bytes of a small file
 
@@ -48,19 +49,25 @@ def expect(got, want, what):
 
 
 def populate(server):
-    """What the rows find on the server. Each that changes something has a part of its own."""
-    server.put("small.txt", some_bytes(SMALL))
-    server.put("sed.conf", b"colour = red\n" * 50)
-    server.put("big.bin", some_bytes(BIG))
+    """What the rows find on the server, all of it long there: what is as young as a mount is not
+    trusted to stand still. Each row that changes something has a part of its own."""
+    def put(path, data):
+        server.put(path, data, mtime=LONG_AGO)
+    put("small.txt", some_bytes(SMALL))
+    put("sed.conf", b"colour = red\n" * 50)
+    put("big.bin", some_bytes(BIG))
     for folder, count, size in (("entries", 1000, 20), ("cats", 100, SMALL), ("gone", 20, 20),
                                 ("rename", 20, 20), ("rm", 30, 20)):
         for n in range(count):
-            server.put(f"{folder}/file{n:04}", some_bytes(size, n))
+            put(f"{folder}/file{n:04}", some_bytes(size, n))
     for a in range(10):
         for b in range(10):
             for n in range(3):
-                server.put(f"tree/a{a}/b{b}/file{n}", some_bytes(900 * n, n))
+                put(f"tree/a{a}/b{b}/file{n}", some_bytes(900 * n, n))
     server.mkdir("create")
+    for path in (server.root, *server.root.rglob("*")):
+        if path.is_dir():
+            os.utime(path, (LONG_AGO, LONG_AGO))
 
 
 def ls_root(f):
