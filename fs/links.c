@@ -11,28 +11,18 @@
 
 enum { FOLLOWED_MAX = 1000 }; /* links of one directory; more stay links */
 
-static unsigned depth_locked(struct mount *m, const struct node *dir)
-	REQUIRES(m->tree.lock)
-{
-	unsigned depth = 0;
-
-	for (; dir && dir != m->tree.root; dir = dir->parent) {
-		depth++;
-	}
-	return depth;
-}
-
 int links_show_locked(struct mount *m, const struct node *n, char ret[static PATH_MAX])
 {
-	const char *base = remote_base(m->remote);
+	const char *base = remote_base(m->remote) ? remote_base(m->remote) : "/";
+	_cleanup_free_ char *dir = NULL;
 
 	if (m->opt->symlinks == LINKS_RAW) {
 		return snprintf(ret, PATH_MAX, "%s", n->target) < PATH_MAX
 			       ? 0
 			       : -ENAMETOOLONG;
 	}
-	return path_contain(base ? base : "/", n->target, depth_locked(m, n->parent),
-			    ret);
+	dir = node_path_locked(&m->tree, base, n->parent);
+	return dir ? path_contain(base, dir, n->target, ret) : -ENOMEM;
 }
 
 /* ---- reading and making ---- */
@@ -62,20 +52,15 @@ int links_read(struct mount *m, struct node *n, const struct wait *w,
 	return r == 1 ? -EIO : r;
 }
 
-int links_target(struct mount *m, const struct node *parent, const char *dir,
-		 const char *target, char **ret)
+int links_target(struct mount *m, const char *dir, const char *target, char **ret)
 {
 	const char *base = remote_base(m->remote),
 		   *rest = path_below(m->opt->mountpoint, target);
 	_cleanup_free_ char *joined = NULL;
 	char shown[PATH_MAX];
-	unsigned depth;
 	char *clean;
 	int r;
 
-	mutex_lock(&m->tree.lock);
-	depth = depth_locked(m, parent);
-	mutex_unlock(&m->tree.lock);
 	if (target[0] == '/' && rest) {
 		joined = path_join(base, rest);
 	} else if (target[0] == '/') {
@@ -87,7 +72,7 @@ int links_target(struct mount *m, const struct node *parent, const char *dir,
 	} else {
 		r = m->opt->symlinks == LINKS_RAW
 			    ? 0
-			    : path_contain(base, target, depth, shown);
+			    : path_contain(base, dir, target, shown);
 		if (r < 0) {
 			return r;
 		}

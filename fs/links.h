@@ -17,10 +17,9 @@ int links_show_locked(struct mount *m, const struct node *n, char ret[static PAT
 int links_read(struct mount *m, struct node *n, const struct wait *w,
 	       char ret[static PATH_MAX]);
 
-/* The absolute path on the server that a new link in `dir`, the server's path of parent, is to
- * lead to. -EPERM where reading it back would be refused. Fresh memory. */
-int links_target(struct mount *m, const struct node *parent, const char *dir,
-		 const char *target, char **ret);
+/* The absolute path on the server that a new link in `dir`, the server's path of a directory, is
+ * to lead to. -EPERM where reading it back would be refused. Fresh memory. */
+int links_target(struct mount *m, const char *dir, const char *target, char **ret);
 
 /* What the option makes of a listing of `path`, and of a stat that ended with `error`; asks the
  * server (follow). The strings of the entries stay where they are. Loops: a link to a directory

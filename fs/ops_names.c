@@ -206,7 +206,7 @@ static int do_symlink(struct mount *m, struct node *parent, const char *name,
 		r = dir_path(m, parent, w, &dir);
 	}
 	if (r == 0) {
-		r = links_target(m, parent, dir, target, &there);
+		r = links_target(m, dir, target, &there);
 	}
 	if (r < 0) {
 		return r;

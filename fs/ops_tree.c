@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { STATFS_BLOCK = 4096 };
 #define ROOM_UNKNOWN (UINT64_C(1) << 50) /* 1 PiB */
@@ -107,6 +108,46 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	} else {
 		reply_attr(req, m, n);
 	}
+}
+
+static bool in_group(fuse_req_t req, gid_t gid)
+{
+	gid_t groups[64];
+	int n;
+
+	if (fuse_req_ctx(req)->gid == gid) {
+		return true;
+	}
+	n = fuse_req_getgroups(req, (int)ARRAY_LEN(groups), groups);
+	for (int i = 0; i < MIN(n, (int)ARRAY_LEN(groups)); i++) {
+		if (groups[i] == gid) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* access(2) and chdir(2), by the attributes as they are shown: no question to the server, whose
+ * own idea of rights open(2) meets. */
+static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+	struct mount *m = mount_of(req);
+	uid_t uid = fuse_req_ctx(req)->uid;
+	struct stat st;
+	unsigned may;
+
+	mutex_lock(&m->tree.lock);
+	attr_fill_locked(m, node_of(&m->tree, ino), &st);
+	mutex_unlock(&m->tree.lock);
+	if (uid == 0) {
+		may = R_OK | W_OK;
+		may |= S_ISDIR(st.st_mode) || (st.st_mode & 0111) ? X_OK : 0;
+	} else if (uid == st.st_uid) {
+		may = st.st_mode >> 6;
+	} else {
+		may = in_group(req, st.st_gid) ? st.st_mode >> 3 : st.st_mode;
+	}
+	fuse_reply_err(req, (unsigned)mask & ~may & 7 ? EACCES : 0);
 }
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
@@ -307,13 +348,13 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set,
 	}
 }
 
-/* access stays unset: ENOSYS, and the kernel stops asking. */
 void ops_tree_fill(struct fuse_lowlevel_ops *ops)
 {
 	ops->lookup = op_lookup;
 	ops->forget = op_forget;
 	ops->forget_multi = op_forget_multi;
 	ops->getattr = op_getattr;
+	ops->access = op_access;
 	ops->setattr = op_setattr;
 	ops->readlink = op_readlink;
 	ops->statfs = op_statfs;

@@ -184,38 +184,63 @@ const char *path_below(const char *base, const char *path)
 	return path;
 }
 
-static int contain_absolute(const char *base, const char *target, unsigned depth,
-			    char ret[static PATH_MAX])
+/* The components of a clean relative path. */
+static size_t components(const char *path)
 {
-	_cleanup_free_ char *clean = path_clean(target);
-	const char *rest = clean ? path_below(base, clean) : NULL;
-	size_t used = (size_t)depth * 3;
+	size_t n = *path != '\0';
 
-	if (!clean) {
-		return -ENOMEM;
+	for (; *path; path++) {
+		n += *path == '/';
 	}
-	if (!rest) {
-		return -EPERM;
+	return n;
+}
+
+/* The way from one directory to a path, both clean and relative to the same: as short as it can
+ * be, which is how people write it. */
+static int way_between(const char *from, const char *to, char ret[static PATH_MAX])
+{
+	size_t up, used = 0;
+
+	for (;;) {
+		size_t len = strcspn(from, "/");
+
+		if (len == 0 || strcspn(to, "/") != len || memcmp(from, to, len) != 0) {
+			break;
+		}
+		from += len + (from[len] == '/');
+		to += len + (to[len] == '/');
 	}
-	if (used + strlen(rest) + 2 > PATH_MAX) {
+	up = components(from);
+	if (up * 3 + strlen(to) + 2 > PATH_MAX) {
 		return -ENAMETOOLONG;
 	}
-	for (size_t i = 0; i < used; i += 3) {
-		memcpy(ret + i, "../", 3);
+	for (; up > 0; up--, used += 3) {
+		memcpy(ret + used, "../", 3);
 	}
-	/* "../" alone is a fine target, nothing at all is not. */
-	strcpy(ret + used, used == 0 && !*rest ? "." : rest);
+	if (*to) {
+		strcpy(ret + used, to);
+	} else if (used > 0) {
+		ret[used - 1] = '\0';
+	} else {
+		strcpy(ret, ".");
+	}
 	return 0;
 }
 
-int path_contain(const char *base, const char *target, unsigned depth,
+int path_contain(const char *base, const char *dir, const char *target,
 		 char ret[static PATH_MAX])
 {
 	_cleanup_free_ char *clean = NULL;
+	const char *from = path_below(base, dir), *rest;
 	bool late;
 
+	if (!from) {
+		return -EPERM;
+	}
 	if (target[0] == '/') {
-		return contain_absolute(base, target, depth, ret);
+		clean = path_clean(target);
+		rest = clean ? path_below(base, clean) : NULL;
+		return rest ? way_between(from, rest, ret) : clean ? -EPERM : -ENOMEM;
 	}
 	(void)levels_up(target, &late);
 	if (late) {
@@ -225,7 +250,7 @@ int path_contain(const char *base, const char *target, unsigned depth,
 		}
 		target = *clean ? clean : ".";
 	}
-	if (!*target || levels_up(target, &late) > depth) {
+	if (!*target || levels_up(target, &late) > components(from)) {
 		return -EPERM;
 	}
 	return snprintf(ret, PATH_MAX, "%s", target) < PATH_MAX ? 0 : -ENAMETOOLONG;

@@ -36,11 +36,11 @@ char *path_clean(const char *path);
 /* What follows base in path: "" or a relative path. NULL: it does not lie there. */
 const char *path_below(const char *base, const char *path);
 
-/* What readlink says of a target told by the server, for a link in a directory `depth` levels
- * below the mounted one, base. Absolute targets are the server's paths: those inside base
- * become relative. Where ".." follows a name the path is folded by its text: nobody can be led
- * out through another link. -EPERM: it leads out; -ENAMETOOLONG. Pure. */
-int path_contain(const char *base, const char *target, unsigned depth,
+/* What readlink says of a target told by the server, for a link in the directory dir, which lies
+ * in the mounted one, base (both clean). Absolute targets are the server's paths: those inside
+ * base become relative, as short as can be. Where ".." follows a name the path is folded by its
+ * text: nobody can be led out through another link. -EPERM: it leads out; -ENAMETOOLONG. */
+int path_contain(const char *base, const char *dir, const char *target,
 		 char ret[static PATH_MAX]);
 
 #endif

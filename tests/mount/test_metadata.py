@@ -193,3 +193,28 @@ def test_df_does_not_wait(own_server, mount):
     subprocess.run(["stat", m], check=True, timeout=30, stdout=subprocess.DEVNULL)
     server.thaw()
     assert mounting.eventually(lambda: os.statvfs(m).f_bavail == 100)
+
+
+def test_access(proftpd, mount, bed):
+    """By the mode that is shown: for root, for the owner shown, and for others."""
+    for name, mode in (("script", 0o755), ("text", 0o644), ("secret", 0o600)):
+        os.chmod(proftpd.put(name, b"x"), mode)
+    os.chmod(proftpd.mkdir("closed"), 0o700)
+    user = bed.user.pw_uid
+    m = mount(proftpd, allow_other=True, uid=1234, gid=4321)
+    os.chmod(m.point.parent, 0o755)
+
+    def may(flag, name, **who):
+        return subprocess.run(["test", flag, m / name], **who).returncode == 0
+
+    for who in ({}, {"user": 1234, "group": 4321, "extra_groups": []}):
+        assert may("-x", "script", **who) and not may("-x", "text", **who)
+        assert may("-r", "secret", **who) and may("-w", "secret", **who)
+        assert may("-x", "closed", **who)
+    other = {"user": user, "group": user, "extra_groups": []}
+    assert may("-r", "text", **other) and not may("-w", "text", **other)
+    assert not may("-r", "secret", **other) and not may("-x", "closed", **other)
+    assert not may("-r", "secret", user=user, group=user, extra_groups=[4321])
+    os.chmod(m / "secret", 0o640)
+    assert may("-r", "secret", user=user, group=user, extra_groups=[4321])
+    assert not may("-r", "secret", **other)
