@@ -6,6 +6,7 @@ pyftpd.py PORT LOW HIGH ROOT CERT KEY explicit|implicit USER [listen=ADDRESS] [a
 """
 
 import logging
+import os
 import sys
 
 from pyftpdlib.authorizers import DummyAuthorizer
@@ -22,6 +23,15 @@ class Explicit(TLS_FTPHandler):
         super().__init__(*args, **kwargs)
         if self.room:
             self._extra_feats.append("AVBL")
+
+    def ftp_CWD(self, path):
+        """pyftpdlib answers 250 while the process still stands in the directory: if that is
+        removed then, every CWD of every session fails from there on."""
+        try:
+            return super().ftp_CWD(path)
+        except FileNotFoundError:
+            os.chdir("/")
+            return None
 
     def ftp_AVBL(self, line):
         self.respond(f"213 {self.room}")
