@@ -1,68 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "net/pool.h"
-#include "tls/dial.h"
+#include "net/pool_private.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum {
-	SLOTS_MAX = 64,
-	HOLD_MIN_MS = 300,
-	HOLD_MAX_MS = 30000,
-	/* A connection that just died may still count on the server: a refusal for "too
-	 * many" is tried again so long when we have none at all. */
-	LIMIT_PATIENCE_MS = 5000,
-	LIMIT_PROBE_MS = 600 * 1000, /* after that, one more may fit again */
-	SHUTDOWN_MS = 5000,
-	TICK_MS = 1000,
-};
-
-/* The keep-alive thread borrows like anyone.
- *
- * state	who touches control		leaves by
- * FREE		nobody, NULL			borrow -> DIALING
- * DIALING	nobody yet, NULL		dial ok -> LENT, failed -> FREE
- * LENT		the borrower			return -> IDLE or FREE
- * IDLE		nobody				borrow -> LENT, too old -> FREE */
-enum slot_state { SLOT_FREE, SLOT_DIALING, SLOT_LENT, SLOT_IDLE };
-
-struct slot {
-	enum slot_state state;
-	enum pool_use use; /* while DIALING or LENT */
-	struct control *control;
-	int64_t wanted; /* now_ms() when somebody last asked for it; keep-alive does not
-			   count */
-};
-
-/* Lives on the stack of a blocked borrower. */
-struct waiter {
-	struct waiter *next;
-	enum pool_use use;
-};
-
-struct pool {
-	const struct server *server;
-	struct host host;
-
-	struct mutex lock; /* a leaf: nothing else is taken under it */
-	struct cond changed;
-	struct slot slots[SLOTS_MAX] GUARDED_BY(lock);
-	struct waiter *queue GUARDED_BY(lock);
-	_Atomic unsigned limit; /* learnt; <= max_conns; changed under the lock */
-	int64_t probe_at GUARDED_BY(lock); /* when to try one more than limit */
-	/* The address that worked (#43); len 0: none. */
-	struct endpoint at GUARDED_BY(lock);
-	int hold_errno GUARDED_BY(lock); /* why dialling failed last */
-	int64_t hold_until GUARDED_BY(lock);
-	struct words hold_words GUARDED_BY(lock);
-	/* A login has worked: several may be tried at once. */
-	bool proven GUARDED_BY(lock);
-	bool refused GUARDED_BY(
-		lock); /* the password: no further attempt, accounts get locked */
-	bool stopping GUARDED_BY(lock);
-	bool ticking; /* the keep-alive thread exists */
-	pthread_t ticker;
-};
+enum { SHUTDOWN_MS = 5000, TICK_MS = 1000 };
 
 int pool_new(const struct server *server, struct pool **ret)
 {
@@ -89,7 +31,7 @@ const struct server *pool_server(const struct pool *p)
 	return p->server;
 }
 
-static unsigned count_locked(struct pool *p, enum slot_state state) REQUIRES(p->lock)
+unsigned pool_count_locked(struct pool *p, enum slot_state state)
 {
 	unsigned n = 0;
 
@@ -97,11 +39,6 @@ static unsigned count_locked(struct pool *p, enum slot_state state) REQUIRES(p->
 		n += p->slots[i].state == state;
 	}
 	return n;
-}
-
-static unsigned open_locked(struct pool *p) REQUIRES(p->lock)
-{
-	return SLOTS_MAX - count_locked(p, SLOT_FREE);
 }
 
 static struct slot *find_locked(struct pool *p, enum slot_state state) REQUIRES(p->lock)
@@ -126,53 +63,95 @@ static struct slot *find_locked(struct pool *p, enum slot_state state) REQUIRES(
 
 /* ---- who may go ---- */
 
+/* One connection is left to commands where there are two. */
 static bool use_allowed_locked(struct pool *p, enum pool_use use) REQUIRES(p->lock)
 {
-	unsigned transfers = 0;
+	unsigned long_uses = 0;
 
 	if (use == POOL_COMMAND) {
 		return true;
 	}
 	for (size_t i = 0; i < SLOTS_MAX; i++) {
-		enum slot_state state = p->slots[i].state;
+		const struct slot *s = &p->slots[i];
 
-		transfers += (state == SLOT_LENT || state == SLOT_DIALING) &&
-			     p->slots[i].use == POOL_TRANSFER;
+		long_uses += (s->state == SLOT_LENT ||
+			      (s->state == SLOT_DIALING && !s->ahead)) &&
+			     s->use != POOL_COMMAND;
 	}
-	return transfers < MAX(1u, p->limit - 1);
+	return long_uses < MAX(1u, p->limit - 1);
 }
 
 static bool may_dial_locked(struct pool *p) REQUIRES(p->lock)
 {
-	unsigned n = open_locked(p);
+	unsigned n = pool_open_locked(p);
 
 	if (p->limit < p->server->max_conns && p->limit < SLOTS_MAX &&
 	    now_ms() >= p->probe_at) {
 		p->limit++;
 		p->probe_at = now_ms() + LIMIT_PROBE_MS;
 	}
-	if (!p->proven && count_locked(p, SLOT_DIALING)) {
+	if (!p->proven && pool_count_locked(p, SLOT_DIALING)) {
 		return false; /* a wrong password is to be tried once, not max_conns times */
 	}
 	/* While others work, a hold-down only means to wait for them. */
 	return n < p->limit && (n == 0 || now_ms() >= p->hold_until);
 }
 
-static bool can_serve_locked(struct pool *p, enum pool_use use) REQUIRES(p->lock)
+/* Who has no connection to wait for dials; the others wait for what is free first: one that
+ * comes back, or one that is made for them meanwhile. */
+static bool dials_locked(struct pool *p, bool fresh) REQUIRES(p->lock)
 {
-	return use_allowed_locked(p, use) &&
-	       (find_locked(p, SLOT_IDLE) || may_dial_locked(p));
+	bool own = fresh || !p->started || pool_open_locked(p) == 0;
+
+	return own && may_dial_locked(p);
+}
+
+static bool can_serve_locked(struct pool *p, const struct waiter *o) REQUIRES(p->lock)
+{
+	return use_allowed_locked(p, o->use) &&
+	       (find_locked(p, SLOT_IDLE) || dials_locked(p, o->fresh));
+}
+
+/* As many connections are on their way as requests wait for one. */
+static void dial_ahead_locked(struct pool *p, unsigned wanted) REQUIRES(p->lock)
+{
+	for (size_t i = 0; i < SLOTS_MAX; i++) {
+		wanted -=
+			wanted && p->slots[i].state == SLOT_DIALING && p->slots[i].ahead;
+	}
+	while (wanted-- && p->started && !p->stopping && pool_open_locked(p) &&
+	       may_dial_locked(p)) {
+		struct slot *slot = find_locked(p, SLOT_FREE);
+
+		*slot = (struct slot){ .state = SLOT_DIALING,
+				       .ahead = true,
+				       .wanted = now_ms() };
+		if (!pool_dial_ahead_locked(p, slot)) {
+			slot->state = SLOT_FREE;
+			return;
+		}
+	}
+}
+
+static void dial_for_queue_locked(struct pool *p) REQUIRES(p->lock)
+{
+	unsigned wanted = 0;
+
+	for (const struct waiter *o = p->queue; o; o = o->next) {
+		wanted += use_allowed_locked(p, o->use);
+	}
+	dial_ahead_locked(p, wanted);
 }
 
 /* First come, first served, but a command need not wait behind a transfer that must. */
 static bool my_turn_locked(struct pool *p, const struct waiter *me) REQUIRES(p->lock)
 {
 	for (const struct waiter *o = p->queue; o && o != me; o = o->next) {
-		if (can_serve_locked(p, o->use)) {
+		if (can_serve_locked(p, o)) {
 			return false;
 		}
 	}
-	return can_serve_locked(p, me->use);
+	return can_serve_locked(p, me);
 }
 
 static void enqueue_locked(struct pool *p, struct waiter *me) REQUIRES(p->lock)
@@ -216,7 +195,7 @@ static int take_slot_locked(struct pool *p, enum pool_use use, bool fresh,
 			    const struct wait *w, struct slot **ret, struct words *words)
 	REQUIRES(p->lock)
 {
-	struct waiter me = { .use = use };
+	struct waiter me = { .use = use, .fresh = fresh };
 	int64_t deadline = now_ms() + 4 * p->server->io_timeout;
 	struct slot *slot;
 	int r = 0;
@@ -228,13 +207,14 @@ static int take_slot_locked(struct pool *p, enum pool_use use, bool fresh,
 		} else if (p->refused) {
 			words_set(words, "%s", p->hold_words.text);
 			r = -EACCES;
-		} else if (open_locked(p) == 0 && now_ms() < p->hold_until) {
+		} else if (pool_open_locked(p) == 0 && now_ms() < p->hold_until) {
 			words_set(words, "%s", p->hold_words.text);
 			r = p->hold_errno;
 		} else if (my_turn_locked(p, &me)) {
 			break;
 		}
 		if (r == 0) {
+			dial_for_queue_locked(p);
 			r = cond_wait(&p->changed, &p->lock, w, deadline);
 		}
 		if (r < 0) {
@@ -248,6 +228,7 @@ static int take_slot_locked(struct pool *p, enum pool_use use, bool fresh,
 	} else {
 		slot = find_locked(p, SLOT_FREE);
 		slot->state = SLOT_DIALING;
+		slot->ahead = false;
 	}
 	slot->use = use;
 	slot->wanted = now_ms();
@@ -270,140 +251,9 @@ static int take_slot(struct pool *p, enum pool_use use, bool fresh, const struct
 static void release_slot(struct pool *p, struct slot *slot)
 {
 	mutex_lock(&p->lock);
-	slot->state = SLOT_FREE;
-	slot->control = NULL;
+	*slot = (struct slot){ .state = SLOT_FREE };
 	cond_broadcast(&p->changed);
 	mutex_unlock(&p->lock);
-}
-
-/* ---- dialling ---- */
-
-/* The borrower's wait, which also ends when the pool stops. */
-struct pool_wait {
-	struct pool *pool;
-	const struct wait *outer;
-};
-
-static bool pool_wait_cancelled(void *arg)
-{
-	struct pool_wait *pw = arg;
-	bool stopping;
-
-	mutex_lock(&pw->pool->lock);
-	stopping = pw->pool->stopping;
-	mutex_unlock(&pw->pool->lock);
-	return stopping || wait_cancelled(pw->outer);
-}
-
-static int dial_any(struct pool *p, const struct wait *w, struct control **ret,
-		    struct words *words)
-{
-	const struct server *s = p->server;
-	struct endpoints all = { 0 };
-	int r = 0;
-
-	mutex_lock(&p->lock);
-	if (p->at.len && open_locked(p) > 1) {
-		all.v[0] = p->at;
-		all.n = 1;
-	}
-	mutex_unlock(&p->lock);
-	if (all.n == 0 && !s->proxy) {
-		r = dial_resolve(s->host, s->port, s->family, w,
-				 now_ms() + s->connect_timeout, &all, words);
-	}
-	while (r == 0) {
-		/* One that connects and then does not do is left out of the next race. */
-		r = control_open(s, &p->host, &all, w, ret, words);
-		if (r == 0) {
-			mutex_lock(&p->lock);
-			p->at = all.v[0];
-			mutex_unlock(&p->lock);
-			return 0;
-		}
-		/* A refusal comes from the server itself: its other addresses say the
-		 * same. */
-		if (all.n <= 1 || r == -EINTR || r == -EACCES || r == -EUSERS ||
-		    r == -EKEYREJECTED || r == -EPROTONOSUPPORT) {
-			break;
-		}
-		memmove(&all.v[0], &all.v[1], --all.n * sizeof(all.v[0]));
-		r = 0;
-	}
-	return r;
-}
-
-/* What a failed dial teaches. true: the slot is given up and the borrower queues again.
- */
-static bool learn_failure_locked(struct pool *p, int r, int64_t took,
-				 const struct words *words) REQUIRES(p->lock)
-{
-	unsigned others = count_locked(p, SLOT_LENT) + count_locked(p, SLOT_IDLE);
-
-	if (r == -EINTR || r == -ENOMEM) {
-		return false;
-	}
-	if (others && (r == -EUSERS || r == -EACCES)) {
-		/* Logins that worked a moment ago fail: that is the server's limit,
-		 * however it words it. */
-		p->limit = others;
-		p->probe_at = now_ms() + LIMIT_PROBE_MS;
-		return true;
-	}
-	p->hold_errno = r;
-	p->hold_words = *words;
-	p->hold_until =
-		now_ms() + MIN(MAX(took, (int64_t)HOLD_MIN_MS), (int64_t)HOLD_MAX_MS);
-	p->refused = r == -EACCES;
-	return others > 0; /* they still work: wait for one of them */
-}
-
-/* Dials into the slot, without the lock. 0; 1: queue again; negative. */
-static int dial_slot(struct pool *p, struct slot *slot, const struct wait *outer,
-		     struct words *words)
-{
-	struct pool_wait pw = { .pool = p, .outer = outer };
-	struct wait w = { .cancelled = pool_wait_cancelled, .arg = &pw };
-	struct words why = { "" };
-	struct control *c = NULL;
-	int64_t start = now_ms();
-	bool again;
-	int r;
-
-	for (int64_t pause = 250;; pause *= 2) {
-		unsigned others;
-
-		r = dial_any(p, &w, &c, &why);
-		mutex_lock(&p->lock);
-		others = count_locked(p, SLOT_LENT) + count_locked(p, SLOT_IDLE);
-		mutex_unlock(&p->lock);
-		if (r != -EUSERS || others ||
-		    now_ms() - start + pause > LIMIT_PATIENCE_MS ||
-		    wait_sleep(&w, now_ms() + pause) < 0) {
-			break;
-		}
-	}
-	mutex_lock(&p->lock);
-	if (r == 0) {
-		slot->control = c;
-		slot->state = SLOT_LENT;
-		p->hold_until = 0;
-		p->proven = true;
-	} else {
-		slot->state = SLOT_FREE;
-		again = learn_failure_locked(p, r, now_ms() - start, &why);
-		cond_broadcast(&p->changed);
-	}
-	mutex_unlock(&p->lock);
-	if (r == 0) {
-		return 0;
-	}
-	words_set(words, "%s", why.text);
-	if (again) {
-		hook_printf(p->server->hook, LEVEL_INFO,
-			    "no further connection for now: %s", why.text);
-	}
-	return again ? 1 : r;
 }
 
 /* ---- lending ---- */
@@ -424,6 +274,7 @@ static void give_back(struct pool *p, struct control *c, bool keep)
 		/* Still counted as open until it is closed, but out of pool_shutdown()'s
 		 * reach. */
 		slot->state = SLOT_DIALING;
+		slot->ahead = false;
 		slot->control = NULL;
 	}
 	mutex_unlock(&p->lock);
@@ -433,9 +284,63 @@ static void give_back(struct pool *p, struct control *c, bool keep)
 	}
 }
 
+/* An idle connection that leaves one to commands: another idle one, or one that will be back
+ * soon. */
+static struct slot *spare_locked(struct pool *p) REQUIRES(p->lock)
+{
+	unsigned left = pool_count_locked(p, SLOT_IDLE);
+
+	if (!use_allowed_locked(p, POOL_AHEAD)) {
+		return NULL;
+	}
+	for (size_t i = 0; i < SLOTS_MAX; i++) {
+		left += p->slots[i].state == SLOT_LENT && p->slots[i].use == POOL_COMMAND;
+	}
+	return left > 1 ? find_locked(p, SLOT_IDLE) : NULL;
+}
+
+/* Where there is none, one is on its way for the next time. */
+static int take_ahead(struct pool *p, struct slot **ret)
+{
+	struct slot *slot = NULL;
+
+	mutex_lock(&p->lock);
+	if (!p->queue && !p->stopping && !p->refused && p->limit > 1) {
+		slot = spare_locked(p);
+		if (slot) {
+			slot->state = SLOT_LENT;
+			slot->use = POOL_AHEAD;
+			slot->wanted = now_ms();
+		} else if (use_allowed_locked(p, POOL_AHEAD)) {
+			dial_ahead_locked(p, 1);
+		}
+	}
+	mutex_unlock(&p->lock);
+	*ret = slot;
+	return slot ? 0 : -EAGAIN;
+}
+
+static int borrow_ahead(struct pool *p, struct control **ret)
+{
+	struct slot *slot = NULL;
+	int r;
+
+	while ((r = take_ahead(p, &slot)) == 0) {
+		if (control_check(slot->control) == 0) {
+			*ret = slot->control;
+			return 0;
+		}
+		give_back(p, slot->control, false);
+	}
+	return r;
+}
+
 int pool_borrow(struct pool *p, enum pool_use use, bool fresh, const struct wait *w,
 		struct control **ret, struct words *words)
 {
+	if (use == POOL_AHEAD) {
+		return borrow_ahead(p, ret);
+	}
 	for (;;) {
 		struct slot *slot = NULL;
 		int r = take_slot(p, use, fresh, w, &slot, words);
@@ -452,7 +357,7 @@ int pool_borrow(struct pool *p, enum pool_use use, bool fresh, const struct wait
 			give_back(p, slot->control, false);
 			continue;
 		}
-		r = dial_slot(p, slot, w, words);
+		r = pool_dial(p, slot, w, words);
 		if (r == 0) {
 			*ret = slot->control;
 			return 0;
@@ -545,6 +450,9 @@ int pool_start(struct pool *p)
 	if (p->ticking) {
 		return 0;
 	}
+	mutex_lock(&p->lock);
+	p->started = true;
+	mutex_unlock(&p->lock);
 	r = pthread_create(&p->ticker, NULL, ticker_thread, p);
 	p->ticking = r == 0;
 	return -r;
@@ -564,7 +472,7 @@ void pool_shutdown(struct pool *p)
 		}
 	}
 	cond_broadcast(&p->changed);
-	while (count_locked(p, SLOT_LENT) + count_locked(p, SLOT_DIALING) > 0) {
+	while (pool_count_locked(p, SLOT_LENT) + pool_count_locked(p, SLOT_DIALING) > 0) {
 		if (cond_wait(&p->changed, &p->lock, NULL, deadline) < 0) {
 			break;
 		}

@@ -14,10 +14,13 @@ enum pool_use {
 	POOL_COMMAND, /* short: stat, list, rename */
 	POOL_TRANSFER, /* long: downloads and uploads; leaves one connection to commands
 			  when there are two or more */
+	POOL_AHEAD, /* for what nobody has asked for yet: only what is idle, see below */
 };
 
 int pool_new(const struct server *server, struct pool **ret);
-/* Starts the keep-alive thread: after the last fork. */
+/* Starts the keep-alive thread: after the last fork. From then on further connections are made
+ * on threads of their own, as many as requests wait for one, and who waits takes what is free
+ * first. */
 int pool_start(struct pool *p);
 /* Kills what is lent, closes the rest (QUIT), waits until all is returned (bounded). */
 void pool_shutdown(struct pool *p);
@@ -30,6 +33,9 @@ void pool_free(struct pool *p); /* after pool_shutdown; takes NULL */
  * just failed). */
 int pool_borrow(struct pool *p, enum pool_use use, bool fresh, const struct wait *w,
 		struct control **ret, struct words *words);
+/* POOL_AHEAD never waits and never takes what a request could want: -EAGAIN when somebody waits
+ * or too little is idle. A further connection may be on its way then: try again with the next
+ * piece of work. Let go when pool_is_short(). */
 /* Gives it back; closes it when it is lost or owes replies. */
 void pool_return(struct pool *p, struct control *c);
 
