@@ -196,6 +196,21 @@ static struct journal_slot clear(struct file *f)
 	return slot;
 }
 
+/* f has been delivered: the journal knows it, too. False: it was written to again meanwhile,
+ * and perhaps accepted again. */
+static bool is_paid(struct writeback *b, struct file *f)
+{
+	bool paid;
+
+	mutex_lock(&f->lock);
+	paid = !file_unsettled_locked(f);
+	if (paid) {
+		journal_remove(b->journal, &f->owed);
+	}
+	mutex_unlock(&f->lock);
+	return paid;
+}
+
 /* The end of a debt, paid or not. */
 static void strike(struct writeback *b, struct debt *d)
 {
@@ -228,29 +243,36 @@ static void leave(struct writeback *b, struct debt *d, int error)
 	strike(b, d);
 }
 
-static void pay(struct writeback *b, struct debt *d)
+/* Another try later; false: the mount ends. */
+static bool put_off(struct writeback *b, struct debt *d)
 {
-	int r = file_settle(d->file, NULL);
-	bool finishing;
+	bool later;
 
 	mutex_lock(&b->lock);
-	finishing = b->finishing;
-	if (r < 0 && may_pass(r) && !finishing) {
+	later = !b->finishing;
+	if (later) {
 		d->due = now_ms() + d->pause;
 		d->pause = MIN(d->pause * 2, (int64_t)RETRY_MAX_MS);
 		enqueue_locked(b, d);
-		d = NULL;
 	}
 	mutex_unlock(&b->lock);
-	if (d && r < 0 && may_pass(r)) {
-		leave(b, d, r);
-	} else if (d) {
-		/* Refused for good: the last close keeps it as *.ftpsfs-lost and says so. What was
-		 * written since is owed from its next close() on. */
+	return later;
+}
+
+static void pay(struct writeback *b, struct debt *d)
+{
+	int r = file_settle(d->file, NULL);
+
+	if (r == 0 && is_paid(b, d->file)) {
+		strike(b, d);
+	} else if (r < 0 && !may_pass(r)) {
+		/* Refused for good: the last close keeps it as *.ftpsfs-lost and says so. */
 		struct journal_slot slot = clear(d->file);
 
 		strike(b, d);
 		journal_remove(b->journal, &slot);
+	} else if (!put_off(b, d)) {
+		leave(b, d, r);
 	}
 }
 

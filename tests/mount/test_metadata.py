@@ -5,6 +5,7 @@ import errno
 import os
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_one_of_two_times(each_kind, mount):
     run("touch", "-m", "-d", f"@{WHENS[0]}", m / "file")
     assert each_kind.disk("file").stat().st_mtime == WHENS[0]
     run("touch", m / "file")
-    assert abs(each_kind.disk("file").stat().st_mtime - os.stat("/proc/self").st_ctime) < 60
+    assert abs(each_kind.disk("file").stat().st_mtime - time.time()) < 60
 
 
 def test_cp_p_and_tar(each_kind, mount, tmp_path):
