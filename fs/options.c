@@ -145,6 +145,9 @@ static const struct option_row options_table[] = {
 {"pipelining", NULL, CHOICE(enum tristate, pipelining, auto_words), G,
  .metavar = "auto|yes|no", .def = "auto",
  .help = "several commands at a time"},
+{"prewarm", NULL, CHOICE(enum tristate, prewarm, auto_words), G,
+ .metavar = "auto|yes|no", .def = "auto",
+ .help = "data connections opened ahead"},
 {"delay_connect", NULL, BOOL(delay_connect), G, .def = "no", .flags = ROW_BARE,
  .help = "mount now, connect on first use"},
 #undef G

@@ -70,7 +70,7 @@ struct options {
 
 	/* connections */
 	enum data_mode mode;
-	enum tristate epsv, pipelining;
+	enum tristate epsv, pipelining, prewarm;
 	char *pasv_addr; /* "control", "reply" or an address */
 	char *pasv_ports, *data_source_ports, *active_ports; /* "LO-HI", checked */
 	char *active_addr;

@@ -127,6 +127,7 @@ void options_server(const struct options *o, struct server *ret)
 		.proxy = o->proxy,
 		.proxy_password = o->proxy_password,
 		.pipelining = o->pipelining,
+		.prewarm = o->prewarm,
 		.list = o->list,
 		.verify = o->verify,
 		.hidden = o->hidden,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The socket of a control connection. */
+/* The socket of a control connection, and what a login that fails teaches for the next. */
 #include "net/control.h"
 #include "tls/dial.h"
 #include "tls/proxy.h"
@@ -61,6 +61,42 @@ int control_dial(const struct server *s, struct endpoints *to, const struct wait
 	if (r < 0) {
 		dial_words(&to->v[0], s, r, words);
 		to->n = 0;
+	}
+	return r;
+}
+
+/* A wrong password is told once: servers count. */
+static bool lesson_helps(int r)
+{
+	return r < 0 && r != -EINTR && r != -EACCES && r != -EUSERS;
+}
+
+int control_open(const struct server *server, struct host *host, struct endpoints *to,
+		 const struct wait *w, struct control **ret, struct words *words)
+{
+	const struct {
+		_Atomic bool *learnt;
+		const char *text;
+	} lessons[] = {
+		{ &host->slow_auth, "is slow after AUTH: waiting a moment" },
+		{ &host->greets_first, "greets before implicit TLS: handshake after it" },
+		{ &host->no_pipeline, "mixes up pipelined commands: one at a time" },
+	};
+	bool known[ARRAY_LEN(lessons)];
+	int r;
+
+	for (size_t i = 0; i < ARRAY_LEN(lessons); i++) {
+		known[i] = *lessons[i].learnt;
+	}
+	r = control_dial_and_login(server, host, to, w, ret, words);
+	for (size_t i = 0; i < ARRAY_LEN(lessons) && lesson_helps(r); i++) {
+		if (!known[i] && *lessons[i].learnt) {
+			hook_printf(server->hook, LEVEL_INFO, "%s %s", server->host,
+				    lessons[i].text);
+			r = control_dial_and_login(server, host, to, w, ret, words);
+			/* It was no lesson: the server fails all the same. */
+			*lessons[i].learnt = !lesson_helps(r);
+		}
 	}
 	return r;
 }

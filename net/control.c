@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/control.h"
 #include "net/path.h"
+#include "net/warm.h"
 #include "tls/channel.h"
 #include "tls/dial.h"
 
@@ -35,6 +36,7 @@ struct control {
 	char *home;
 	struct reply entered;
 	int64_t last_used;
+	struct warm warm;
 	struct buf out;
 	char in[IN_SIZE];
 };
@@ -290,6 +292,14 @@ static int queue_flight(struct control *c, const struct command *cmds, size_t n)
 	return (int)i;
 }
 
+int control_send_all(struct control *c, const struct wait *w, const struct command *cmds,
+		     size_t n)
+{
+	int flight = queue_flight(c, cmds, n);
+
+	return flight < 0 ? flight : flush(c, w, (unsigned)flight);
+}
+
 /* A 530 to one of the first `login` commands is the last reply that is waited for. */
 static int batch(struct control *c, const struct wait *w, const struct command *cmds,
 		 size_t n, int64_t timeout, size_t login, struct reply *replies)
@@ -396,9 +406,9 @@ bool control_is_clear(const struct control *c)
 	return c->clear;
 }
 
-static int dial_and_login(const struct server *server, struct host *host,
-			  struct endpoints *to, const struct wait *w,
-			  struct control **ret, struct words *words)
+int control_dial_and_login(const struct server *server, struct host *host,
+			   struct endpoints *to, const struct wait *w,
+			   struct control **ret, struct words *words)
 {
 	struct control *c;
 	struct endpoint local;
@@ -428,42 +438,6 @@ static int dial_and_login(const struct server *server, struct host *host,
 	return 0;
 }
 
-/* A wrong password is told once: servers count. */
-static bool lesson_helps(int r)
-{
-	return r < 0 && r != -EINTR && r != -EACCES && r != -EUSERS;
-}
-
-int control_open(const struct server *server, struct host *host, struct endpoints *to,
-		 const struct wait *w, struct control **ret, struct words *words)
-{
-	const struct {
-		_Atomic bool *learnt;
-		const char *text;
-	} lessons[] = {
-		{ &host->slow_auth, "is slow after AUTH: waiting a moment" },
-		{ &host->greets_first, "greets before implicit TLS: handshake after it" },
-		{ &host->no_pipeline, "mixes up pipelined commands: one at a time" },
-	};
-	bool known[ARRAY_LEN(lessons)];
-	int r;
-
-	for (size_t i = 0; i < ARRAY_LEN(lessons); i++) {
-		known[i] = *lessons[i].learnt;
-	}
-	r = dial_and_login(server, host, to, w, ret, words);
-	for (size_t i = 0; i < ARRAY_LEN(lessons) && lesson_helps(r); i++) {
-		if (!known[i] && *lessons[i].learnt) {
-			hook_printf(server->hook, LEVEL_INFO, "%s %s", server->host,
-				    lessons[i].text);
-			r = dial_and_login(server, host, to, w, ret, words);
-			/* It was no lesson: the server fails all the same. */
-			*lessons[i].learnt = !lesson_helps(r);
-		}
-	}
-	return r;
-}
-
 void control_close(struct control *c)
 {
 	if (!c) {
@@ -475,6 +449,7 @@ void control_close(struct control *c)
 		(void)channel_send(c->ch, c->out.data, c->out.len);
 		(void)channel_finish_write(c->ch, NULL, 0);
 	}
+	warm_drop(c);
 	channel_free(c->ch, false);
 	reply_parser_release(&c->parser);
 	buf_release(&c->out);
@@ -539,6 +514,11 @@ int control_fd(const struct control *c)
 bool control_pending(const struct control *c)
 {
 	return c->in_at != c->in_end || channel_pending(c->ch);
+}
+
+struct warm *control_warm(struct control *c)
+{
+	return &c->warm;
 }
 
 struct channel *control_channel(struct control *c)

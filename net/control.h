@@ -19,6 +19,7 @@
 
 struct channel;
 struct endpoints;
+struct warm;
 
 /* What a host was found to offer or to get wrong: filled by login from FEAT, amended by
  * use. Shared by all connections of the mount through atomics, since it is only ever a
@@ -63,6 +64,10 @@ struct host {
 	_Atomic bool quote_told; /* what was refused of quote= stands in the log */
 	_Atomic bool reuse_demanded; /* a 425/522 spoke of session reuse */
 	_Atomic bool data_worked; /* a TLS data connection has worked once */
+	/* enum tristate: a ClientHello in front of the reply to its command, and EPSV in front
+	 * of the reply to the transfer before, do no harm. AUTO: not tried yet. */
+	_Atomic unsigned early_hello, early_epsv;
+	_Atomic int64_t warm_hold; /* now_ms() up to which none is opened ahead */
 	char opts_mlst[160]; /* argument of OPTS that turns on the facts we want; "": none
 				needed. Written once, before known */
 };
@@ -117,6 +122,9 @@ int control_batch_login(struct control *c, const struct wait *w,
 /* More 1yz replies than this to one command are no conversation. */
 enum { CONTROL_REMARKS_MAX = 100 };
 
+/* Several in one record, whatever the host is known for; control_read() reads the replies. */
+int control_send_all(struct control *c, const struct wait *w, const struct command *cmds,
+		     size_t n);
 /* The halves, for transfers. read takes any reply, preliminary ones too. */
 int control_send(struct control *c, const struct wait *w, const char *verb,
 		 const char *arg);
@@ -152,6 +160,7 @@ int control_check(struct control *c);
 bool control_is_clear(const struct control *c);
 
 struct channel *control_channel(struct control *c);
+struct warm *control_warm(struct control *c); /* net/warm.h */
 const struct server *control_server(const struct control *c);
 struct host *control_host(const struct control *c);
 const char *control_home(
@@ -165,6 +174,10 @@ int64_t control_last_used(const struct control *c); /* now_ms() of the last repl
 /* A connected socket, by whatever way the options name: through the proxy, from `bind`. */
 int control_dial(const struct server *s, struct endpoints *to, const struct wait *w,
 		 int *ret_fd, struct words *words);
+/* control_open() without its second try. */
+int control_dial_and_login(const struct server *server, struct host *host,
+			   struct endpoints *to, const struct wait *w,
+			   struct control **ret, struct words *words);
 int control_login(struct control *c, const struct wait *w, struct words *words);
 int control_start_tls(struct control *c, const struct wait *w, struct words *words);
 int control_stop_tls(struct control *c, const struct wait *w, struct words *words);

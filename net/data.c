@@ -364,6 +364,40 @@ static int open_passive(struct control *c, const struct wait *w, struct channel 
 	return r;
 }
 
+/* ---- ahead ---- */
+
+const char *data_verb(struct control *c)
+{
+	const struct server *s = control_server(c);
+	const struct host *h = control_host(c);
+	struct endpoint peer;
+	bool six = endpoint_peer(control_fd(c), &peer) == 0 &&
+		   peer.addr.ss_family == AF_INET6;
+
+	/* Source ports of a range are few, and one that waits would hold one. */
+	if (s->mode == MODE_ACTIVE || s->proxy || s->data_source_ports.lo ||
+	    (s->mode == MODE_AUTO && !h->passive_worked)) {
+		return NULL;
+	}
+	return wants_epsv(c, six) ? "EPSV" : "PASV";
+}
+
+int data_begin(struct control *c, const struct reply *reply, int *ret_fd)
+{
+	struct words words = { "" };
+	struct passive offer;
+	struct endpoint to, from;
+	int r = passive_parse(reply->text, &offer);
+
+	if (r < 0 || is_outside(control_server(c), &offer, &words)) {
+		return -EBADMSG;
+	}
+	r = choose_target(c, &offer, &to, &words);
+	return r < 0 ? r
+		     : dial_start(&to, choose_source(c, &to, &from) ? &from : NULL,
+				  ret_fd);
+}
+
 /* ---- which mode ---- */
 
 /* Why passive mode does not do, for the log and for the words when active does not either. */

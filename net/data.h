@@ -22,4 +22,10 @@ struct data {
 int data_open(struct control *c, const struct wait *w, struct data *ret,
 	      struct reply *ret_refusal, struct words *words);
 
+/* For connections opened ahead: EPSV or PASV, whichever is used with this server, or NULL where
+ * neither is yet; and the beginning of a connection to what the reply to it offers: 0 or
+ * -EINPROGRESS and *ret_fd, as dial_start(). */
+const char *data_verb(struct control *c);
+int data_begin(struct control *c, const struct reply *offer, int *ret_fd);
+
 #endif

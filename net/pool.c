@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/pool_private.h"
+#include "net/warm.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,10 +52,8 @@ static struct slot *find_locked(struct pool *p, enum slot_state state) REQUIRES(
 		if (s->state != state) {
 			continue;
 		}
-		/* Of the idle ones the one used last: the others may grow old and go. */
 		if (!best ||
-		    (state == SLOT_IDLE &&
-		     control_last_used(s->control) > control_last_used(best->control))) {
+		    (state == SLOT_IDLE && warm_better(s->control, best->control))) {
 			best = s;
 		}
 	}
@@ -398,6 +397,9 @@ static struct control *next_due(struct pool *p, bool *ret_old)
 		struct slot *slot = &p->slots[i];
 		bool old = s->idle_timeout && now - slot->wanted >= s->idle_timeout;
 
+		if (slot->state == SLOT_IDLE) {
+			warm_expire(slot->control);
+		}
 		if (slot->state == SLOT_IDLE &&
 		    (old || (s->keepalive &&
 			     now - control_last_used(slot->control) >= s->keepalive))) {

@@ -123,15 +123,21 @@ static int pump_end(struct pump *p, struct transfer *t, bool in_order)
 	struct stream *s = p->s;
 	const struct log_hook *hook = remote_server(s->remote)->hook;
 	_cleanup_reply_ struct reply reply = { 0 };
-	/* Also when the stream is given up: programs close a file right behind its last byte, and a
-	 * verdict not waited for costs the connection. stream_free() bounds it. */
-	int r = transfer_finish(t, NULL, &reply);
 	bool have_all, whole;
 	uint64_t end;
+	int r;
 
 	mutex_lock(&s->lock);
 	end = s->window.end;
 	have_all = s->size != UINT64_MAX && end >= s->size;
+	mutex_unlock(&s->lock);
+	if (in_order && have_all) {
+		transfer_note_whole(t);
+	}
+	/* Also when the stream is given up: programs close a file right behind its last byte, and a
+	 * verdict not waited for costs the connection. stream_free() bounds it. */
+	r = transfer_finish(t, NULL, &reply);
+	mutex_lock(&s->lock);
 	if (r < 0) {
 		whole = in_order && have_all;
 	} else {

@@ -38,6 +38,8 @@ struct server {
 	enum ccc_mode ccc; /* clear the control channel after login */
 	enum data_mode mode;
 	enum tristate epsv, pipelining;
+	/* Data connections opened ahead, and their ClientHello sent with the command. */
+	enum tristate prewarm;
 	/* Where to connect for PASV: NULL or "control": the control connection's peer;
 	 * "reply": what the server advertises; else this address. */
 	const char *pasv_addr;

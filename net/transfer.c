@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "net/transfer.h"
 #include "net/data.h"
+#include "net/transfer_private.h"
+#include "net/warm.h"
 #include "tls/channel.h"
 
 #include <errno.h>
@@ -10,38 +11,13 @@
 
 enum {
 	/* How long to wait for 150 before the handshake: most servers say it first, some
-	 * only after the handshake (Idea FTP Server, pyftpdlib at times). Never the
-	 * handshake before the command: pyftpdlib resets a data connection that speaks
-	 * early. */
+	 * only after the handshake (Idea FTP Server, pyftpdlib at times). */
 	PRELIMINARY_MS = 300,
-	VERDICT_MS =
-		5000, /* for the control connection to explain a failed data connection */
-	/* An upload through a proxy ends with close_notify alone, and with FIN only where
-	 * no verdict follows: microsocks takes FIN for the end of both directions, drops the
-	 * rest, and the server loses the tail. */
-	NOTIFY_MS = 3000,
-	ABORT_MS = 2000,
+	DOUBT_MS = 500, /* for its word on a ClientHello that came too early */
 	LATE_MS = 1000, /* for a server's connection behind the verdict on it */
 };
 
-struct transfer {
-	struct control *c;
-	struct channel *ch; /* NULL while the server is to connect */
-	struct active *active;
-	bool upload;
-	bool started; /* 150 has come */
-	bool has_final; /* the verdict came while data was still moving */
-	unsigned remarks; /* 1yz replies so far */
-	bool deaf; /* the control connection died: no verdict will come */
-	struct reply final;
-};
-
-static bool is_refusal(const struct reply *r)
-{
-	return r->code >= 400;
-}
-
-static void transfer_free(struct transfer *t, bool reset)
+void transfer_free(struct transfer *t, bool reset)
 {
 	if (t) {
 		if (t->ch) {
@@ -50,6 +26,7 @@ static void transfer_free(struct transfer *t, bool reset)
 		channel_free(t->ch, reset);
 		active_free(t->active);
 		reply_release(&t->final);
+		reply_release(&t->rest_refusal);
 		free(t);
 	}
 }
@@ -58,7 +35,7 @@ static void transfer_free(struct transfer *t, bool reset)
 
 /* Servers that demand session reuse let the handshake succeed and refuse afterwards, some (ProFTPD)
  * without saying why. */
-static void note_reuse(struct transfer *t, const struct reply *reply)
+void transfer_note_reuse(struct transfer *t, const struct reply *reply)
 {
 	const struct server *s = control_server(t->c);
 	bool named = strcasestr(reply->text, "reuse") || strcasestr(reply->text, "resum");
@@ -91,9 +68,22 @@ static void note_reuse(struct transfer *t, const struct reply *reply)
 	}
 }
 
-/* Takes what the control connection says meanwhile. 0: nothing that ends the transfer; 1:
- * a refusal, in t->final. */
-static int listen_control(struct transfer *t)
+/* A final reply while some of the commands in front are unanswered. */
+static void take_ahead(struct transfer *t, struct reply *reply)
+{
+	bool rest = t->rest && t->at_ahead + 1 == t->n_ahead;
+
+	if (!rest) {
+		t->ahead[t->at_ahead] = *reply;
+	} else if (reply->code != 350) {
+		t->rest_refusal = *reply;
+	} else {
+		reply_release(reply);
+	}
+	t->at_ahead++;
+}
+
+int transfer_listen(struct transfer *t)
 {
 	while (!t->deaf && !t->has_final) {
 		struct reply reply = { 0 };
@@ -106,8 +96,12 @@ static int listen_control(struct transfer *t)
 			t->deaf = true;
 			return 0;
 		}
+		if (t->at_ahead < t->n_ahead && !reply_is(&reply, 1)) {
+			take_ahead(t, &reply);
+			continue;
+		}
 		if (reply_is(&reply, 1)) {
-			t->started = true;
+			t->started = t->at_ahead == t->n_ahead;
 			reply_release(&reply);
 			if (++t->remarks > CONTROL_REMARKS_MAX) {
 				control_set_lost(t->c);
@@ -121,10 +115,8 @@ static int listen_control(struct transfer *t)
 	return t->has_final && is_refusal(&t->final) ? 1 : 0;
 }
 
-/* Until the data socket is ready, listening to the control connection. 0 ready or
- * something was said; negative. */
-static int await_both(struct transfer *t, const struct wait *w, short events,
-		      int64_t deadline)
+int transfer_await(struct transfer *t, const struct wait *w, short events,
+		   int64_t deadline)
 {
 	struct pollfd fds[2] = {
 		{ .fd = channel_fd(t->ch), .events = events },
@@ -147,7 +139,7 @@ static int await_server(struct transfer *t, const struct wait *w, struct words *
 	for (;;) {
 		bool over = t->has_final;
 
-		r = listen_control(t);
+		r = transfer_listen(t);
 		if (r != 0 || t->deaf) {
 			break;
 		}
@@ -182,48 +174,121 @@ static int await_server(struct transfer *t, const struct wait *w, struct words *
 	return r;
 }
 
-/* Waits for 150 a moment, then does the TLS handshake whatever has been said, unless it
- * was no. 0, 1 refused, negative. */
+/* Whether the ClientHello may go out with the command. The first time on a download, which can
+ * be tried again on another connection. */
+static bool speaks_early(const struct transfer *t)
+{
+	const struct server *s = control_server(t->c);
+	unsigned known = control_host(t->c)->early_hello;
+
+	return !t->active && s->prewarm != TRI_NO && !s->proxy &&
+	       control_pipelines(t->c) &&
+	       (known == TRI_YES || (known == TRI_AUTO && !t->upload && s->retry > 0));
+}
+
+static int start_tls(struct transfer *t)
+{
+	const struct server *s = control_server(t->c);
+
+	return channel_start_tls(t->ch, s->trust, s->host, control_channel(t->c),
+				 s->session_reuse != TRI_NO);
+}
+
+/* The handshake, begun at once where the host takes it, else once 150 has come or a moment has
+ * passed; then 150, if it is still to come, a moment long. 0, 1 refused, negative. */
 static int start_data(struct transfer *t, const struct wait *w, bool tls)
 {
 	const struct server *s = control_server(t->c);
 	int64_t patience = now_ms() + (tls ? (int64_t)PRELIMINARY_MS : s->io_timeout);
 	int64_t deadline = now_ms() + s->io_timeout;
-	bool shaking = false;
+	bool shaking = false, done = false;
 
+	t->early = tls && speaks_early(t);
 	for (;;) {
-		int r = listen_control(t);
+		int r = transfer_listen(t);
+		bool told = t->started || t->has_final || now_ms() >= patience;
 
-		if (r != 0) {
-			return r;
+		if (r != 0 || t->rest_refusal.code) {
+			return r != 0 ? r : -EREMOTEIO;
 		}
 		if (t->deaf) {
 			return -ENOTCONN;
 		}
-		if (!shaking && (t->started || t->has_final || now_ms() >= patience)) {
-			if (!tls) {
-				return 0;
-			}
-			r = channel_start_tls(t->ch, s->trust, s->host,
-					      control_channel(t->c),
-					      s->session_reuse != TRI_NO);
+		if (told && (!tls || done)) {
+			return 0;
+		}
+		if (!shaking && tls && (told || t->early)) {
+			r = start_tls(t);
 			if (r < 0) {
 				return r;
 			}
 			shaking = true;
 		}
-		if (shaking) {
+		if (shaking && !done) {
 			r = channel_handshake(t->ch);
-			if (r != -EAGAIN) {
+			if (r < 0 && r != -EAGAIN) {
 				return r;
 			}
+			done = r == 0;
+			if (done && !t->early) {
+				return 0;
+			}
+			if (done) {
+				patience = now_ms() + PRELIMINARY_MS;
+				continue;
+			}
 		}
-		r = await_both(t, w, shaking ? channel_events(t->ch) : 0,
-			       shaking ? deadline : patience);
-		if (r < 0 && (r != -ETIMEDOUT || shaking || !tls)) {
+		r = transfer_await(t, w, shaking && !done ? channel_events(t->ch) : 0,
+				   shaking && !done ? deadline : patience);
+		if (r < 0 && (r != -ETIMEDOUT || !tls || (shaking && !done))) {
 			return r;
 		}
 	}
+}
+
+/* A refused REST with the command right behind it: the transfer begins at byte 0, so it must
+ * end. 1 and REST's reply in t->final. */
+static int undo_rest(struct transfer *t, const struct wait *w)
+{
+	int64_t deadline = now_ms() + VERDICT_MS;
+
+	channel_free(t->ch, true);
+	t->ch = NULL;
+	while (!t->deaf && !t->has_final) {
+		struct reply reply = { 0 };
+
+		if (control_read(t->c, w, deadline, &reply) < 0) {
+			break; /* lost, which is as good an end */
+		}
+		t->has_final = !reply_is(&reply, 1);
+		reply_release(&reply);
+	}
+	reply_release(&t->final);
+	t->final = t->rest_refusal;
+	t->rest_refusal = (struct reply){ 0 };
+	t->has_final = true;
+	if (!is_refusal(&t->final)) {
+		t->final.code = 501; /* 2yz to REST: it did not understand it as one */
+	}
+	return 1;
+}
+
+/* The first try of an early ClientHello ended in a cut connection: that was why. */
+static bool note_early(struct transfer *t, int r)
+{
+	const struct server *s = control_server(t->c);
+	struct host *h = control_host(t->c);
+
+	if (!t->early || h->early_hello != TRI_AUTO ||
+	    (r != -ECONNABORTED && r != -EPROTO && r != -ETIMEDOUT)) {
+		return false;
+	}
+	h->early_hello = TRI_NO;
+	hook_printf(s->hook, LEVEL_INFO,
+		    "%s resets data connections that begin before its 150: they wait for "
+		    "it from now on",
+		    s->host);
+	return true;
 }
 
 /* The data connection failed while starting: does the server say why? 1 and t->final, or
@@ -231,6 +296,9 @@ static int start_data(struct transfer *t, const struct wait *w, bool tls)
 static int ask_verdict(struct transfer *t, const struct wait *w, int r,
 		       struct words *words)
 {
+	bool doubt = note_early(t, r);
+	int64_t patience = doubt ? DOUBT_MS : VERDICT_MS;
+
 	if (r == -EKEYREJECTED || r == -EINTR || r == -ENOMEM) {
 		words_set(words, "%s", channel_words(t->ch));
 		return r;
@@ -238,7 +306,7 @@ static int ask_verdict(struct transfer *t, const struct wait *w, int r,
 	words_set(words, "data connection: %s",
 		  channel_words(t->ch)[0] ? channel_words(t->ch) : strerror(-r));
 	channel_kill(t->ch);
-	for (int64_t deadline = now_ms() + VERDICT_MS; !t->deaf && !t->has_final;) {
+	for (int64_t deadline = now_ms() + patience; !t->deaf && !t->has_final;) {
 		struct reply reply = { 0 };
 
 		if (control_read(t->c, w, deadline, &reply) < 0) {
@@ -246,39 +314,65 @@ static int ask_verdict(struct transfer *t, const struct wait *w, int r,
 		}
 		if (reply_is(&reply, 1)) {
 			reply_release(&reply);
-			continue;
+		} else if (t->at_ahead < t->n_ahead) {
+			take_ahead(t, &reply);
+		} else {
+			t->final = reply;
+			t->has_final = true;
 		}
-		t->final = reply;
-		t->has_final = true;
 	}
 	return t->has_final && is_refusal(&t->final) ? 1 : r;
 }
 
-/* REST, then the command, with nothing between them (FileZilla Server forgets REST
- * otherwise). 0, 1 refused, negative. */
-static int send_command(struct transfer *t, const struct wait *w, const char *verb,
-			const char *arg, uint64_t rest)
+/* One by one, where the host or a middlebox wants it so. 0, 1: REST was refused; negative. */
+static int send_slowly(struct transfer *t, const struct wait *w,
+		       const struct command *cmds, size_t n)
 {
-	char text[24];
-	int r;
+	for (; t->at_ahead < t->n_ahead;) {
+		const struct command *cmd = &cmds[t->at_ahead];
+		struct reply reply = { 0 };
+		int r = control_command(t->c, w, cmd->verb, cmd->arg, &reply);
 
-	if (rest) {
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)rest);
-		r = control_command(t->c, w, "REST", text, &t->final);
 		if (r < 0) {
 			return r;
 		}
-		if (t->final.code != 350) {
-			t->has_final = true;
-			if (!is_refusal(&t->final)) {
-				t->final.code = 501; /* 2yz to REST: it did not understand
-							it as one */
-			}
-			return 1;
-		}
-		reply_release(&t->final);
+		take_ahead(t, &reply);
 	}
-	return control_send(t->c, w, verb, arg);
+	if (t->rest_refusal.code) {
+		t->has_final = true; /* nothing is under way */
+		return undo_rest(t, w);
+	}
+	return control_send(t->c, w, cmds[n - 1].verb, cmds[n - 1].arg);
+}
+
+/* What goes in front, REST, then the command, with nothing between these two (FileZilla Server
+ * forgets REST otherwise). 0, 1 refused, negative. */
+static int send_command(struct transfer *t, const struct wait *w,
+			const struct transfer_job *job)
+{
+	struct command cmds[TRANSFER_AHEAD_MAX + 2];
+	char text[24];
+	size_t n = 0;
+
+	if (job->n_ahead > TRANSFER_AHEAD_MAX) {
+		return -EINVAL;
+	}
+	while (n < job->n_ahead) {
+		cmds[n] = job->ahead[n];
+		job->ahead_replies[n++] = (struct reply){ 0 };
+	}
+	t->ahead = job->ahead_replies;
+	t->rest = job->rest > 0;
+	if (t->rest) {
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)job->rest);
+		cmds[n++] = (struct command){ "REST", text };
+	}
+	t->n_ahead = n;
+	cmds[n++] = (struct command){ job->verb, job->arg };
+	/* A refused REST must not have STOR behind it: that would cut the file. */
+	return control_pipelines(t->c) && !(t->rest && t->upload)
+		       ? control_send_all(t->c, w, cmds, n)
+		       : send_slowly(t, w, cmds, n);
 }
 
 /* A REST whose transfer was refused stays pending on some servers (pyftpdlib) and would
@@ -308,18 +402,31 @@ static bool must_not_write(struct transfer *t)
 		(t->upload && control_host(t->c)->reuse_demanded));
 }
 
-static int transfer_start(struct transfer *t, const struct wait *w, const char *verb,
-			  const char *arg, uint64_t rest, struct words *words)
+/* What a start that has worked tells of the host. */
+static void note_start(struct transfer *t)
+{
+	struct host *h = control_host(t->c);
+
+	h->data_worked = true;
+	if (t->early && h->early_hello == TRI_AUTO) {
+		h->early_hello = TRI_YES;
+	}
+}
+
+static int transfer_start(struct transfer *t, const struct wait *w,
+			  const struct transfer_job *job, struct words *words)
 {
 	const struct server *s = control_server(t->c);
 	bool tls = s->tls != TLS_NONE && !s->prot_clear;
-	int r = send_command(t, w, verb, arg, rest);
+	int r = send_command(t, w, job);
 
 	if (r == 0) {
 		r = t->active ? await_server(t, w, words) : 0;
 		if (r == 0) {
 			r = start_data(t, w, tls);
-			r = r < 0 ? ask_verdict(t, w, r, words) : r;
+			r = r == -EREMOTEIO ? undo_rest(t, w)
+			    : r < 0	    ? ask_verdict(t, w, r, words)
+					    : r;
 		}
 		if (r < 0 && r != -EINVAL && r != -ENAMETOOLONG) {
 			control_set_lost(t->c); /* a command is out and nobody will read
@@ -333,200 +440,92 @@ static int transfer_start(struct transfer *t, const struct wait *w, const char *
 		return -ECONNABORTED;
 	}
 	if (r == 0 && tls) {
-		control_host(t->c)->data_worked = true;
+		note_start(t);
 	}
 	return r;
+}
+
+/* The data connection, one opened ahead if there is one, and the start. As transfer_open(). */
+static int open_once(struct transfer *t, const struct wait *w,
+		     const struct transfer_job *job, struct reply *refusal,
+		     struct words *words)
+{
+	struct data data = { 0 };
+	int r = warm_take(t->c, w, &t->ch);
+
+	t->warm = t->ch != NULL;
+	if (r == 0 && !t->ch) {
+		r = data_open(t->c, w, &data, refusal, words);
+		t->ch = data.ch;
+		t->active = data.active;
+	}
+	if (r == 0) {
+		r = transfer_start(t, w, job, words);
+		if (r == 1) {
+			*refusal = t->final;
+			t->final = (struct reply){ 0 };
+			transfer_note_reuse(t, refusal);
+		}
+		if (r != 0 && job->rest) {
+			forget_rest(t->c, w);
+		}
+	}
+	return r;
+}
+
+/* The connection opened ahead did not do, and the server says so. */
+static bool warm_failed(const struct transfer *t, int r, const struct reply *refusal)
+{
+	return t->warm && r == 1 && control_alive(t->c) &&
+	       (refusal->code == 425 || refusal->code == 426);
+}
+
+static void release_ahead(const struct transfer_job *job)
+{
+	for (size_t i = 0; i < job->n_ahead; i++) {
+		reply_release(&job->ahead_replies[i]);
+	}
+}
+
+int transfer_begin(struct control *c, const struct wait *w,
+		   const struct transfer_job *job, struct transfer **ret,
+		   struct reply *ret_refusal, struct words *words)
+{
+	for (;;) {
+		struct transfer *t = calloc(1, sizeof(*t));
+		struct reply refusal = { 0 };
+		bool again;
+		int r;
+
+		if (!t) {
+			return -ENOMEM;
+		}
+		t->c = c;
+		t->upload = is_upload(job->verb);
+		r = open_once(t, w, job, &refusal, words);
+		if (r == 0) {
+			*ret = t;
+			return 0;
+		}
+		again = warm_failed(t, r, &refusal);
+		transfer_free(t, true);
+		if (!again) {
+			if (r == 1) {
+				*ret_refusal = refusal;
+			}
+			return r;
+		}
+		warm_hold(c, reply_words(&refusal));
+		reply_release(&refusal);
+		release_ahead(job);
+	}
 }
 
 int transfer_open(struct control *c, const struct wait *w, const char *verb,
 		  const char *arg, uint64_t rest, struct transfer **ret,
 		  struct reply *ret_refusal, struct words *words)
 {
-	struct transfer *t = calloc(1, sizeof(*t));
-	struct reply refusal = { 0 };
-	struct data data = { 0 };
-	int r;
+	const struct transfer_job job = { .verb = verb, .arg = arg, .rest = rest };
 
-	if (!t) {
-		return -ENOMEM;
-	}
-	t->c = c;
-	t->upload = is_upload(verb);
-	r = data_open(c, w, &data, &refusal, words);
-	if (r == 0) {
-		t->ch = data.ch;
-		t->active = data.active;
-		r = transfer_start(t, w, verb, arg, rest, words);
-		if (r == 1) {
-			refusal = t->final;
-			t->final = (struct reply){ 0 };
-			note_reuse(t, &refusal);
-		}
-		if (r != 0 && rest) {
-			forget_rest(c, w);
-		}
-	}
-	if (r == 0) {
-		*ret = t;
-		return 0;
-	}
-	transfer_free(t, true);
-	if (r == 1) {
-		*ret_refusal = refusal;
-	}
-	return r;
-}
-
-/* ---- bytes ---- */
-
-/* A refusal that came while data was moving ends it: transfer_finish() tells. */
-static int stall(struct transfer *t, const struct wait *w, short events, int64_t deadline)
-{
-	int r = await_both(t, w, events, deadline);
-
-	return r < 0 ? r : listen_control(t) ? -ECONNABORTED : 0;
-}
-
-ssize_t transfer_read(struct transfer *t, const struct wait *w, void *buf, size_t len)
-{
-	int64_t deadline = 0;
-
-	for (;;) {
-		ssize_t n = channel_recv(t->ch, buf, len);
-		int r;
-
-		if (n != -EAGAIN) {
-			return n;
-		}
-		if (!deadline) {
-			deadline = now_ms() + control_server(t->c)->io_timeout;
-		}
-		r = stall(t, w, channel_events(t->ch), deadline);
-		if (r < 0) {
-			return r;
-		}
-	}
-}
-
-int transfer_write(struct transfer *t, const struct wait *w, const void *buf, size_t len)
-{
-	int64_t timeout = control_server(t->c)->io_timeout;
-	int64_t deadline = now_ms() + timeout;
-	const char *at = buf;
-
-	while (len) {
-		ssize_t n = channel_send(t->ch, at, len);
-
-		if (n == -EAGAIN) {
-			int r = stall(t, w, POLLOUT, deadline);
-
-			if (r < 0) {
-				return r;
-			}
-			continue;
-		}
-		if (n < 0) {
-			return (int)n;
-		}
-		at += n;
-		len -= (size_t)n;
-		deadline = now_ms() + timeout;
-	}
-	return 0;
-}
-
-/* ---- end ---- */
-
-/* Until the verdict is there. The data connection is read meanwhile: what a TLS 1.3
- * server sends on it (tickets) would otherwise make our close a reset, and the server
- * lose the tail (T6). */
-static int await_verdict(struct transfer *t, const struct wait *w, int64_t timeout)
-{
-	int64_t deadline = now_ms() + timeout;
-	bool drained = false;
-
-	for (;;) {
-		char sink[4096];
-		int r;
-
-		(void)listen_control(t);
-		if (t->has_final) {
-			return 0;
-		}
-		if (t->deaf) {
-			return -ENOTCONN;
-		}
-		if (!drained) {
-			ssize_t n = channel_recv(t->ch, sink, sizeof(sink));
-
-			drained = n <= 0 && n != -EAGAIN;
-			if (n > 0 && now_ms() < deadline) {
-				continue;
-			}
-		}
-		struct pollfd fds[2] = {
-			{ .fd = control_fd(t->c), .events = POLLIN },
-			{ .fd = drained ? -1 : channel_fd(t->ch), .events = POLLIN },
-		};
-		r = wait_poll(w, fds, 2, deadline);
-		if (r < 0) {
-			return r;
-		}
-	}
-}
-
-int transfer_finish(struct transfer *t, const struct wait *w, struct reply *ret)
-{
-	struct control *c = t->c;
-	int64_t timeout = control_server(c)->io_timeout;
-	int r = -ETIMEDOUT;
-
-	/* Servers hold 226 back until they have seen our end of the data connection
-	 * (ProFTPD 10.8 s, vsftpd for ever). An error here is the data connection's; the
-	 * verdict decides. */
-	if (control_server(c)->proxy && t->upload && channel_is_tls(t->ch)) {
-		(void)channel_notify(t->ch, w, now_ms() + timeout);
-		r = await_verdict(t, w, MIN(timeout, (int64_t)NOTIFY_MS));
-	}
-	if (r == -ETIMEDOUT) {
-		(void)channel_finish_write(t->ch, w, now_ms() + timeout);
-		r = await_verdict(t, w, timeout);
-	}
-	if (r == 0) {
-		if (is_refusal(&t->final)) {
-			note_reuse(t, &t->final);
-		}
-		*ret = t->final;
-		t->final = (struct reply){ 0 };
-	} else {
-		control_set_lost(c);
-	}
-	transfer_free(t, !t->upload);
-	return r;
-}
-
-void transfer_abort(struct transfer *t, const struct wait *w)
-{
-	struct control *c = t->c;
-	int64_t deadline = now_ms() + ABORT_MS;
-	bool settled = t->has_final, deaf = t->deaf;
-
-	transfer_free(t, true);
-	while (!settled && !deaf) {
-		struct reply reply = { 0 };
-		int r = control_read(c, w, deadline, &reply);
-
-		if (r < 0) {
-			return;
-		}
-		settled = !reply_is(&reply, 1);
-		reply_release(&reply);
-		if (!settled) {
-			(void)control_resync(c, w, deadline);
-			return;
-		}
-	}
-	if (deaf) {
-		control_set_lost(c);
-	}
+	return transfer_begin(c, w, &job, ret, ret_refusal, words);
 }

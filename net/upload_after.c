@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* After the server's 226: the time and mode that are wanted, and what it has now. */
 #include "net/upload_private.h"
+#include "net/warm.h"
 
 #include "net/look.h"
 #include "net/remote_private.h"
+#include "net/warm.h"
 #include "net/wish.h"
 
 #include <errno.h>
@@ -45,14 +47,16 @@ static void note_mode(struct upload *u, struct host *host, const struct wish *wi
 	u->mode_sent = e != -EOPNOTSUPP || !remote_has_chmod(u->remote);
 }
 
-/* Wishes first, then the look, in one batch: it tells the final truth. */
+/* Wishes first, then the look, in one batch: it tells the final truth. The next data connection
+ * comes along. */
 static int wish_and_look(struct upload *u, struct control *c, struct look *ret)
 {
 	const struct upload_job *job = u->job;
 	struct host *host = control_host(c);
 	struct wish mtime, mode;
-	struct command cmds[4];
-	struct reply replies[4] = { { 0 } };
+	struct command cmds[5];
+	struct reply replies[5] = { { 0 } };
+	const char *next = warm_verb(c);
 	size_t n = 0, n_time = 0, wishes;
 	int r = 0;
 
@@ -76,8 +80,14 @@ static int wish_and_look(struct upload *u, struct control *c, struct look *ret)
 	}
 	wishes = n;
 	n += look_commands(host, job->path, cmds + n);
-	r = n ? control_batch(c, u->wait, cmds, n, replies) : 0;
+	if (next) {
+		cmds[n] = (struct command){ next };
+	}
+	r = n ? control_batch(c, u->wait, cmds, n + (next != NULL), replies) : 0;
 	if (r == 0) {
+		if (next && n) {
+			warm_begin(c, &replies[n]);
+		}
 		look_replies(host, cmds + wishes, replies + wishes, n - wishes, ret);
 		if (n_time > 0) {
 			note_time(u, host, &mtime, &replies[0],

@@ -63,6 +63,13 @@ short channel_events(const struct channel *ch)
 	return ch->tls && gnutls_record_get_direction(ch->tls) == 1 ? POLLOUT : POLLIN;
 }
 
+bool channel_is_quiet(const struct channel *ch)
+{
+	char peek;
+
+	return recv(ch->fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 const char *channel_words(const struct channel *ch)
 {
 	return ch->words.text;

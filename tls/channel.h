@@ -33,6 +33,9 @@ void channel_kill(
 int channel_fd(const struct channel *ch);
 short channel_events(const struct channel *ch);
 
+/* In clear: open, and the peer has sent nothing. Never blocks. */
+bool channel_is_quiet(const struct channel *ch);
+
 /* Prepares TLS as client; channel_handshake() then does it. host: the name to verify and
  * to send as SNI unless trust overrides it. like: NULL on a control connection, which is
  * verified against trust; on a data connection the control channel (owned by this thread

@@ -253,9 +253,7 @@ static int connect_error(int error)
 	return error == EACCES || error == EPERM ? -EHOSTUNREACH : -error;
 }
 
-/* A socket that connects, or has: *ret_fd and 0 or -EINPROGRESS; other errors leave none. */
-static int start_connect(const struct endpoint *to, const struct endpoint *from,
-			 int *ret_fd)
+int dial_start(const struct endpoint *to, const struct endpoint *from, int *ret_fd)
 {
 	const int on = 1;
 	_cleanup_close_ int fd =
@@ -284,8 +282,7 @@ static int start_connect(const struct endpoint *to, const struct endpoint *from,
 	return r;
 }
 
-/* How a connect that was under way has ended. */
-static int end_connect(int fd)
+int dial_end(int fd)
 {
 	int error = 0;
 	socklen_t len = sizeof(error);
@@ -300,13 +297,13 @@ int dial_connect(const struct endpoint *to, const struct endpoint *from,
 		 const struct wait *w, int64_t deadline, int *ret_fd)
 {
 	_cleanup_close_ int fd = -1;
-	int r = start_connect(to, from, &fd);
+	int r = dial_start(to, from, &fd);
 
 	if (r == -EINPROGRESS) {
 		struct pollfd p = { .fd = fd, .events = POLLOUT };
 
 		r = wait_poll(w, &p, 1, deadline);
-		r = r < 0 ? r : end_connect(fd);
+		r = r < 0 ? r : dial_end(fd);
 	}
 	if (r < 0) {
 		return r;
@@ -470,7 +467,7 @@ static int race_start(struct race *race, const struct endpoint *from)
 	int r;
 
 	*p = (struct pollfd){ .fd = -1, .events = POLLOUT };
-	r = start_connect(&race->to->v[i], from, &p->fd);
+	r = dial_start(&race->to->v[i], from, &p->fd);
 	if (r == 0) {
 		race->at = i;
 		return 0;
@@ -492,7 +489,7 @@ static int race_look(struct race *race)
 		if (p->fd < 0 || !p->revents) {
 			continue;
 		}
-		r = end_connect(p->fd);
+		r = dial_end(p->fd);
 		if (r == 0) {
 			race->at = i;
 			return 0;

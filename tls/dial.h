@@ -47,6 +47,11 @@ int dial_resolve(const char *host, uint16_t port, int family, const struct wait 
 int dial_connect(const struct endpoint *to, const struct endpoint *from,
 		 const struct wait *w, int64_t deadline, int *ret_fd);
 
+/* Its halves, which do not wait. start: *ret_fd and 0, or -EINPROGRESS: poll it for POLLOUT, then
+ * ask dial_end() how it went; other errors leave no socket. */
+int dial_start(const struct endpoint *to, const struct endpoint *from, int *ret_fd);
+int dial_end(int fd);
+
 /* The same from a local port of [lo, hi]: a random one, then the next while it is in use.
  * -EADDRINUSE or -EADDRNOTAVAIL: none is free; -EACCES: not for us (below 1024). */
 int dial_connect_range(const struct endpoint *to, const struct endpoint *from,

@@ -114,6 +114,7 @@ void talk_start(struct talk *t, const struct peer_config *config)
 		.connect_timeout = 5000,
 		.io_timeout = 5000,
 		.max_conns = 4,
+		.prewarm = TRI_NO, /* so that scripts see EPSV with its command */
 		.retry = 2,
 		.hook = &t->hook,
 	};

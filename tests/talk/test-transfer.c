@@ -401,18 +401,45 @@ SCRIPT(peer_login, refuses_rest)
 	peer_answer(c, "NOOP", "200 ok");
 }
 
-static void test_rest_refused(void **state)
+/* RETR came along with REST, and begins at byte 0 then. */
+SCRIPT(peer_login, refuses_rest_in_front)
 {
-	struct talk *t = *state;
+	peer_epsv(c);
+	peer_answer(c, "REST 100", "502 REST not implemented");
+	peer_answer(c, "RETR /f", "150 from the start, then");
+	peer_data_accept(c);
+	peer_data_await_reset(c);
+	peer_say(c, "426 the data connection is gone");
+	peer_answer(c, "REST 0", "502 REST not implemented");
+	peer_answer(c, "NOOP", "200 ok");
+}
+
+static void check_rest_refused(struct talk *t, enum tristate pipelining,
+			       peer_script *script)
+{
 	_cleanup_reply_ struct reply refusal = { 0 };
 	struct transfer *tr = NULL;
 
-	talk_serve(t, refuses_rest);
+	talk_start(t, &(struct peer_config){ .scripts = { script } });
+	t->server.pipelining = pipelining;
+	(void)talk_login(t);
 	assert_int_equal(talk_open(t, "RETR", 100, &tr, &refusal), 1);
 	assert_int_equal(refusal.code, 502);
 	talk_noop_ok(t);
 	talk_end(t);
+}
+
+static void test_rest_refused(void **state)
+{
+	struct talk *t = *state;
+
+	check_rest_refused(t, TRI_NO, refuses_rest);
 	assert_int_equal(peer_count(t->peer, "RETR"), 0);
+}
+
+static void test_rest_refused_in_front(void **state)
+{
+	check_rest_refused(*state, TRI_AUTO, refuses_rest_in_front);
 }
 
 /* REST is the command right before RETR, behind EPSV: FileZilla Server forgets it otherwise. */
@@ -518,6 +545,7 @@ int main(void)
 		TALK(test_no_ports),
 		TALK(test_bad_epsv),
 		TALK(test_rest_refused),
+		TALK(test_rest_refused_in_front),
 		TALK(test_rest),
 		TALK(test_550_while_data_waits),
 		TALK(test_550_slow),
