@@ -273,13 +273,14 @@ static int undo_rest(struct transfer *t, const struct wait *w)
 	return 1;
 }
 
-/* The first try of an early ClientHello ended in a cut connection: that was why. */
+/* A data connection cut at an early ClientHello, while the conversation lives: that was why.
+ * Also where it had worked: it may have overtaken its command (pyftpdlib). */
 static bool note_early(struct transfer *t, int r)
 {
 	const struct server *s = control_server(t->c);
 	struct host *h = control_host(t->c);
 
-	if (!t->early || h->early_hello != TRI_AUTO ||
+	if (!t->early || t->deaf ||
 	    (r != -ECONNABORTED && r != -EPROTO && r != -ETIMEDOUT)) {
 		return false;
 	}
