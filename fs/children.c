@@ -138,6 +138,7 @@ void dir_free_locked(struct tree *t, struct dir *d)
 		free(d->removed[i]);
 	}
 	free(d->removed);
+	free(d->missed);
 	free(d);
 }
 
@@ -492,6 +493,7 @@ static void forget_locked(struct tree *t, struct node *n) REQUIRES(t->lock)
 	n->checked = NEVER;
 	if (n->kind == ENTRY_DIR && n->dir) {
 		n->dir->snap->loaded = NEVER;
+		n->dir->missed_at = NEVER / 2;
 	}
 }
 

@@ -24,6 +24,8 @@ struct dir {
 	uint32_t round; /* loads that have ended */
 	struct dir *older, *newer; /* fs/evict.c: the order of use */
 	size_t swept; /* how many slots evict_locked() has looked at */
+	char *missed; /* the name that the server was last asked for and did not have */
+	int64_t missed_at;
 	int64_t absent_until; /* the kernel may believe until then that names are missing */
 	int error; /* of the last of them */
 	bool loading;

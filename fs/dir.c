@@ -27,6 +27,7 @@ enum {
 		1024, /* nodes looked at for eviction per load, beside twice what it brought */
 	EVICT_FEW = 32, /* and per lone lookup */
 	TRIES = 5, /* when our own changes overtake an answer */
+	MISSED_MS = 1000, /* open(O_CREAT) asks right behind the kernel's own lookup */
 };
 
 /* What an answer of the server is judged by once the lock is held again. */
@@ -235,6 +236,21 @@ static int apply_locked(struct tree *t, struct node *parent, const char *name,
 	return 0;
 }
 
+/* The server has just said that it has no such name. */
+static void note_missed(struct dir *d, const char *name)
+{
+	free(d->missed);
+	d->missed = strdup(name);
+	d->missed_at = now_ms();
+}
+
+static bool just_missed(const struct mount *m, const struct dir *d, const char *name)
+{
+	int64_t age = MIN(MIN(m->opt->neg_ttl, m->opt->dir_ttl), (int64_t)MISSED_MS);
+
+	return d->missed && now_ms() - d->missed_at < age && strcmp(d->missed, name) == 0;
+}
+
 /* One remote_stat() of a name. Results as of apply_locked(), or why it failed. */
 static int stat_locked(struct mount *m, struct node *parent, const char *name,
 		       const struct wait *w, struct node **ret) REQUIRES(m->tree.lock)
@@ -271,7 +287,11 @@ static int stat_locked(struct mount *m, struct node *parent, const char *name,
 			return r < 0 ? r : *ret ? 0 : -ENOENT;
 		}
 	}
-	return apply_locked(&m->tree, parent, name, &q, r, &st, ret);
+	r = apply_locked(&m->tree, parent, name, &q, r, &st, ret);
+	if (r == -ENOENT) {
+		note_missed(d, name);
+	}
+	return r;
 }
 
 /* Notes one more; true for the third within BURST_MS. */
@@ -336,7 +356,8 @@ static int lookup_locked(struct mount *m, struct node *parent, const char *name,
 			*ret_absent_ms = ttl_left(m, d->snap->loaded);
 			return -ENOENT;
 		}
-		r = stat_locked(m, parent, name, w, ret);
+		r = !c && just_missed(m, d, name) ? -ENOENT
+						  : stat_locked(m, parent, name, w, ret);
 		if (r != -EAGAIN) {
 			*ret_absent_ms = MIN(m->opt->neg_ttl, m->opt->dir_ttl);
 			return r;
@@ -441,18 +462,25 @@ int dir_ask(struct mount *m, struct node *parent, const char *name, const struct
 	_cleanup_(question_release) struct question q = { 0 };
 	_cleanup_(stat_result_release) struct stat_result st = { 0 };
 	const struct node *n;
-	bool ours;
+	struct dir *d = NULL;
+	bool known = false;
 	int r = name_check(name);
 
 	if (r < 0) {
 		return r;
 	}
 	mutex_lock(&m->tree.lock);
-	n = node_find_locked(&m->tree, parent, name);
-	ours = n && (n->flags & (NODE_LOCAL | NODE_DIRTY));
-	r = ours ? 0 : ask_locked(m, parent, name, w, &q);
+	r = children_of_locked(&m->tree, parent, &d);
+	n = r == 0 ? node_find_locked(&m->tree, parent, name) : NULL;
+	if (n && (n->flags & (NODE_LOCAL | NODE_DIRTY))) {
+		known = true;
+	} else if (r == 0 && !n && just_missed(m, d, name)) {
+		r = -ENOENT;
+	} else if (r == 0) {
+		r = ask_locked(m, parent, name, w, &q);
+	}
 	mutex_unlock(&m->tree.lock);
-	if (r < 0 || ours) {
+	if (r < 0 || known) {
 		return r;
 	}
 	r = remote_stat(m->remote, w, q.path, &st);
