@@ -180,6 +180,8 @@ static const struct option_row options_table[] = {
 {"hidden", NULL, CHOICE(enum tristate, hidden, auto_words), G, .metavar = "auto|yes|no",
  .def = "auto",
  .help = "whether LIST needs -a to show all names"},
+{"charset", "codepage", STRING(charset), G, .metavar = "NAME", .def = "UTF-8",
+ .help = "of names on the server, as iconv calls it"},
 {"timezone", NULL, STRING(timezone), G, .metavar = "auto|UTC|+HH:MM", .def = "auto",
  .help = "of the times in LIST"},
 {"symlinks", NULL, CHOICE(enum symlinks_mode, symlinks, symlinks_words), G,

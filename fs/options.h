@@ -98,6 +98,7 @@ struct options {
 	enum list_mode list;
 	enum tristate hidden;
 	char *timezone;
+	char *charset;
 	enum symlinks_mode symlinks;
 	unsigned uid, gid, umask;
 	unsigned fmask, dmask; /* after options_parse() the umask when not given */

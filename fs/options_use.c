@@ -2,6 +2,7 @@
 /* What is made of the options once they are all read: checks, the data that the lower
  * layers want, and what is shown to people. */
 #include "fs/options_row.h"
+#include "net/charset.h"
 #include "tls/trust.h"
 
 #include <errno.h>
@@ -48,6 +49,28 @@ static bool ports_ok(const char *name, const char *text, struct words *words)
 	return true;
 }
 
+static bool charset_ok(const char *name, struct words *words)
+{
+	struct charset *cs = NULL;
+	size_t n;
+	const char *const *names = charset_names(&n);
+	const char *near = name ? word_nearest(names, n, name, strlen(name)) : NULL;
+	int r = charset_new(name, &cs);
+
+	charset_free(cs);
+	if (r == -EOPNOTSUPP) {
+		words_set(words,
+			  "charset=%s: names of FTP cannot be in it, since ASCII is "
+			  "something else there",
+			  name);
+	} else if (r < 0) {
+		words_set(words, "charset=%s: iconv does not know it%s%s%s", name,
+			  near ? ": did you mean " : " (iconv -l lists what it knows)",
+			  near ? near : "", near ? "?" : "");
+	}
+	return r == 0;
+}
+
 int options_check(struct options *o, struct words *words)
 {
 	enum option_rank anonymous = options_rank(o, "anonymous");
@@ -56,6 +79,9 @@ int options_check(struct options *o, struct words *words)
 	derive(o);
 	if (o->tls_min > o->tls_max) {
 		words_set(words, "tls_min is above tls_max: no TLS version is left");
+		return -EINVAL;
+	}
+	if (!charset_ok(o->charset, words)) {
 		return -EINVAL;
 	}
 	if (!ports_ok("pasv_ports", o->pasv_ports, words) ||
@@ -132,6 +158,7 @@ void options_server(const struct options *o, struct server *ret)
 		.verify = o->verify,
 		.hidden = o->hidden,
 		.timezone = o->timezone,
+		.charset = o->charset,
 		.connect_timeout = o->connect_timeout,
 		.io_timeout = o->io_timeout,
 		.keepalive = o->keepalive,

@@ -35,6 +35,7 @@ struct control {
 	uint64_t sent;
 	char *home;
 	struct reply entered;
+	struct charset *charset; /* NULL: names pass as they are */
 	int64_t last_used;
 	struct warm warm;
 	struct buf out;
@@ -70,7 +71,7 @@ static int queue(struct control *c, const char *verb, const char *arg)
 	if (c->clear && is_secret(verb)) {
 		return lose(c, -EPROTO);
 	}
-	r = path_command(&c->out, verb, arg);
+	r = path_command(&c->out, c->charset, verb, arg);
 	if (r == 0) {
 		trace_sent(c, verb, arg);
 	}
@@ -428,6 +429,9 @@ int control_dial_and_login(const struct server *server, struct host *host,
 	c->id = endpoint_local(fd, &local) == 0 ? endpoint_port(&local) : 0;
 	r = channel_new(fd, CHANNEL_CONTROL, &c->ch);
 	if (r == 0) {
+		r = charset_new(server->charset, &c->charset);
+	}
+	if (r == 0) {
 		r = control_login(c, w, words);
 	}
 	if (r < 0) {
@@ -453,6 +457,7 @@ void control_close(struct control *c)
 	channel_free(c->ch, false);
 	reply_parser_release(&c->parser);
 	buf_release(&c->out);
+	charset_free(c->charset);
 	free(c->home);
 	reply_release(&c->entered);
 	free(c);
@@ -536,6 +541,11 @@ struct host *control_host(const struct control *c)
 	return c->host;
 }
 
+const struct charset *control_charset(const struct control *c)
+{
+	return c->charset;
+}
+
 const char *control_home(const struct control *c)
 {
 	return c->home;
@@ -562,8 +572,12 @@ int64_t control_last_used(const struct control *c)
 
 int control_set_home(struct control *c, const struct reply *pwd)
 {
-	_cleanup_free_ char *path = reply_path(pwd);
+	_cleanup_free_ char *raw = reply_path(pwd), *path = NULL;
 	char *clean;
+
+	if (raw && charset_decode(c->charset, raw, &path) < 0) {
+		return -ENOMEM;
+	}
 
 	/* A server that does not say where we are: absolute paths then start at its root.
 	 */

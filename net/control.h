@@ -14,6 +14,7 @@
 
 #include "base/sync.h"
 #include "net/address.h"
+#include "net/charset.h"
 #include "net/reply.h"
 #include "net/server.h"
 
@@ -163,6 +164,8 @@ struct channel *control_channel(struct control *c);
 struct warm *control_warm(struct control *c); /* net/warm.h */
 const struct server *control_server(const struct control *c);
 struct host *control_host(const struct control *c);
+/* Of names on the wire; NULL: none, they are bytes. */
+const struct charset *control_charset(const struct control *c);
 const char *control_home(
 	const struct control *c); /* PWD after login, absolute, cleaned */
 /* What the login's flight has found out about server->dir: the reply to CWD, or to PWD where

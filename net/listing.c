@@ -349,6 +349,35 @@ static void note_line(struct listing *l, const struct entry *e)
 	}
 }
 
+static int line_reject(struct listing *l)
+{
+	l->rejected++;
+	return 0;
+}
+
+/* Its strings are still the server's bytes. */
+static int entry_take(struct listing *l, struct entry *e)
+{
+	_cleanup_free_ char *name = NULL, *target = NULL;
+
+	if (l->charset) {
+		if (charset_decode(l->charset, e->name, &name) < 0 ||
+		    (e->target && charset_decode(l->charset, e->target, &target) < 0)) {
+			return -ENOMEM;
+		}
+		e->name = name;
+		e->target = target;
+	}
+	if (strlen(e->name) > LISTING_NAME_MAX ||
+	    path_name_check(e->name, strlen(e->name)) < 0) {
+		return line_reject(l);
+	}
+	if (e->target && strlen(e->target) > TARGET_MAX) {
+		e->target = NULL;
+	}
+	return entry_add(l, e);
+}
+
 /* The line in l->line, len bytes without its end, a NUL behind. */
 static int line_take(struct listing *l, size_t len)
 {
@@ -369,8 +398,7 @@ static int line_take(struct listing *l, size_t len)
 		return 0;
 	}
 	if (strlen(line) != len) {
-		l->rejected++;
-		return 0;
+		return line_reject(l);
 	}
 	itself = l->format == LISTING_FACTS && strchr(line, '/') && names_itself(line);
 	r = l->format == LISTING_FACTS ? listing_parse_facts(line, &e)
@@ -387,16 +415,8 @@ static int line_take(struct listing *l, size_t len)
 	if (r == 0 && (is_dots(e.name) || (itself && strchr(e.name, '/')))) {
 		return 0;
 	}
-	len = r == 0 ? strlen(e.name) : 0;
 	l->strange += r == 0 && (e.flags & ENTRY_MONTH_STRANGE);
-	if (r < 0 || len > LISTING_NAME_MAX || path_name_check(e.name, len) < 0) {
-		l->rejected++;
-		return 0;
-	}
-	if (e.target && strlen(e.target) > TARGET_MAX) {
-		e.target = NULL;
-	}
-	return entry_add(l, &e);
+	return r < 0 ? line_reject(l) : entry_take(l, &e);
 }
 
 /* Adds to the line that is being received; a line too long is remembered as such. */

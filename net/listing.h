@@ -5,6 +5,7 @@
 #define NET_LISTING_H
 
 #include "base/defs.h"
+#include "net/charset.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -70,6 +71,8 @@ struct listing {
 	unsigned rejected; /* senseless lines, and names we refuse ('/', CR, NUL, too
 			      long) */
 	bool incomplete; /* set by the caller: the server said it left some out (T55) */
+	/* Of the server's names, set by the caller before the first byte; NULL: bytes. */
+	const struct charset *charset;
 	/* LIST: what the host is known for, set by the caller before the first byte; at the
 	 * end what this listing teaches. A dialect that is given yields only to a listing in
 	 * which no line speaks it. */

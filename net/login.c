@@ -34,9 +34,10 @@ static int not_said(struct control *c, int r, const char *verb, struct words *wo
 	bool is_password = strcmp(verb, "PASS") == 0 || strcmp(verb, "ACCT") == 0;
 	char when[64];
 
-	if (r == -EINVAL) {
-		words_set(words, "the %s contains a line break",
-			  strcmp(verb, "USER") == 0 ? "user name" : "password");
+	if (r == -EINVAL || r == -EILSEQ) {
+		words_set(words, "the %s contains a %s",
+			  strcmp(verb, "USER") == 0 ? "user name" : "password",
+			  r == -EINVAL ? "line break" : "character that charset= lacks");
 		return -EACCES;
 	}
 	snprintf(when, sizeof(when), "after %s", verb);
@@ -282,8 +283,9 @@ static void plan_settings(struct control *c, struct flight *f)
 	if (!h->known) {
 		f->cmds[SET_FEAT] = (struct command){ "FEAT", NULL };
 	}
-	/* Asked for unseen where it costs nothing; a refusal does not matter. */
-	if (h->known ? h->utf8 : control_pipelines(c)) {
+	/* Asked for unseen where it costs nothing; a refusal does not matter. With charset= the
+	 * server is to stay in its own. */
+	if (!control_charset(c) && (h->known ? h->utf8 : control_pipelines(c))) {
 		f->cmds[SET_UTF8] = (struct command){ "OPTS", "UTF8 ON" };
 	}
 	if (h->known && h->opts_mlst[0]) {

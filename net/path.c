@@ -18,7 +18,7 @@ static size_t count_iac(const char *s)
 	return n;
 }
 
-int path_command(struct buf *out, const char *verb, const char *arg)
+static int append_command(struct buf *out, const char *verb, const char *arg)
 {
 	size_t len = strlen(verb) + 2;
 	int r;
@@ -48,6 +48,25 @@ int path_command(struct buf *out, const char *verb, const char *arg)
 		}
 	}
 	return buf_append(out, "\r\n", 2);
+}
+
+int path_command(struct buf *out, const struct charset *cs, const char *verb,
+		 const char *arg)
+{
+	char *converted = NULL;
+	int r;
+
+	if (!cs || !arg) {
+		return append_command(out, verb, arg);
+	}
+	r = charset_encode(cs, arg, &converted);
+	if (r == 0) {
+		r = append_command(out, verb, converted);
+		/* It may be a password. */
+		explicit_bzero(converted, strlen(converted));
+		free(converted);
+	}
+	return r;
 }
 
 int path_name_check(const char *name, size_t len)

@@ -5,17 +5,20 @@
 #define NET_PATH_H
 
 #include "base/buf.h"
+#include "net/charset.h"
 
 #include <limits.h>
 
 /* Appends "VERB" or "VERB arg" and CR LF to out, with each 0xFF byte of arg doubled
- * (telnet IAC, RFC 854: ProFTPD stores \xff\xf4x as x otherwise). arg may be NULL.
+ * (telnet IAC, RFC 854: ProFTPD stores \xff\xf4x as x otherwise), after it was put into the
+ * server's character set (NULL: as it is). arg may be NULL. -EILSEQ: it has no such character;
  * -EINVAL when verb or arg contains CR, LF (arg is a C string: NUL cannot occur),
  * -ENAMETOOLONG when the line would pass PATH_COMMAND_MAX bytes (FileZilla Server closes
  * at 4096; others take more), -EMSGSIZE beyond the limit of out, -ENOMEM. Nothing is
  * added then. */
 enum { PATH_COMMAND_MAX = 8192 };
-int path_command(struct buf *out, const char *verb, const char *arg);
+int path_command(struct buf *out, const struct charset *cs, const char *verb,
+		 const char *arg);
 
 /* -EINVAL when a single name (a directory entry) cannot be a remote name: empty, ".",
  * "..", or containing '/', CR, LF or NUL. len bytes. 0 otherwise. */

@@ -77,7 +77,7 @@ static int ask_stat(const struct way *way, bool all, struct listing **ret,
 		reply = (struct reply){ 0 };
 		return 1;
 	}
-	l = remote_listing_new(way->r, LISTING_LINES);
+	l = remote_listing_new(way->r, way->c, LISTING_LINES);
 	e = l ? stat_feed(l, reply.text, words, sizeof(words)) : -ENOMEM;
 	e = e < 0 ? e : remote_listing_end(way->r, l, way->path, words);
 	if (e < 0) {

@@ -63,7 +63,8 @@ int remote_list_trouble(struct remote *r, struct control *c, const char *path,
 	return -EIO;
 }
 
-struct listing *remote_listing_new(struct remote *r, enum listing_format format)
+struct listing *remote_listing_new(struct remote *r, const struct control *c,
+				   enum listing_format format)
 {
 	struct host *h = pool_host(r->pool);
 	int zone = 0;
@@ -71,6 +72,7 @@ struct listing *remote_listing_new(struct remote *r, enum listing_format format)
 	(void)remote_zone(r, &zone);
 	struct listing *l = listing_new(format, time(NULL) + zone);
 	if (l) {
+		l->charset = control_charset(c);
 		l->dialect = h->list_dialect;
 		l->unpadded = h->list_unpadded;
 	}
@@ -144,7 +146,7 @@ int remote_list_fetch(struct remote *r, struct control *c, const struct wait *w,
 	if (e != 0) {
 		return e;
 	}
-	l = remote_listing_new(r, facts ? LISTING_FACTS : LISTING_LINES);
+	l = remote_listing_new(r, c, facts ? LISTING_FACTS : LISTING_LINES);
 	read = l ? read_listing(t, w, l) : -ENOMEM;
 	if (read < 0 && read != -ECONNABORTED) {
 		transfer_abort(t, NULL);

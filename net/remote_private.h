@@ -36,7 +36,8 @@ struct list_job {
 };
 
 /* With what the host is known for. */
-struct listing *remote_listing_new(struct remote *r, enum listing_format format);
+struct listing *remote_listing_new(struct remote *r, const struct control *c,
+				   enum listing_format format);
 /* listing_end(), what it teaches, and the log's word on what is missing. last_words: what
  * the server said behind it. */
 int remote_listing_end(struct remote *r, struct listing *l, const char *path,

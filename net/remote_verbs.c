@@ -64,6 +64,21 @@ int remote_parse_mlst(struct reply *reply, struct stat_result *ret)
 	return -EPROTO;
 }
 
+static int decode_target(const struct control *c, struct stat_result *st)
+{
+	char *target = NULL;
+
+	if (!st->target || !control_charset(c)) {
+		return 0;
+	}
+	if (charset_decode(control_charset(c), st->target, &target) < 0) {
+		return -ENOMEM;
+	}
+	free(st->target);
+	st->target = target;
+	return 0;
+}
+
 static int stat_mlst(struct remote *r, struct control *c, const struct wait *w,
 		     const char *path, struct stat_result *ret)
 {
@@ -75,6 +90,7 @@ static int stat_mlst(struct remote *r, struct control *c, const struct wait *w,
 	}
 	if (reply_is(&reply, 2)) {
 		e = remote_parse_mlst(&reply, ret);
+		e = e < 0 ? e : decode_target(c, ret);
 		return e == -EPROTO ? -EOPNOTSUPP : e;
 	}
 	e = -reply_errno(&reply);

@@ -57,6 +57,7 @@ struct server {
 	enum tristate hidden; /* LIST -a */
 	/* Of LIST's times: NULL or "auto", "UTC", "+HH:MM". */
 	const char *timezone;
+	const char *charset; /* of names, as iconv calls it; NULL or "UTF-8": bytes */
 	int64_t connect_timeout, io_timeout; /* ms */
 	int64_t keepalive, idle_timeout; /* ms; 0: off */
 	unsigned max_conns; /* >= 1 */

@@ -61,7 +61,7 @@ static void try_path(const char *text)
 	must(clean[0] != '/' || strncmp(clean, "/..", 3) != 0 ||
 	     (clean[3] && clean[3] != '/'));
 	must(joined && joined[strlen(joined) - 1] == 'x');
-	if (path_command(&b, "CWD", text) == 0) {
+	if (path_command(&b, NULL, "CWD", text) == 0) {
 		must(b.len <= PATH_COMMAND_MAX);
 		must(strcspn(buf_str(&b), "\r\n") == b.len - 2);
 		must(memcmp(b.data + b.len - 2, "\r\n", 2) == 0);

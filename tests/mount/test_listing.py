@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Ways to list: STAT without data connections, LIST with and without -a, what a server cuts."""
 
+import errno
 import os
 
 import pytest
@@ -64,3 +65,30 @@ def test_truncated(own_server, mount, way, limit):
     with pytest.raises(FileNotFoundError):
         os.stat(m / "f9999")
     assert ("left some out" in m.log_text()) == (way != "stat")
+
+
+def test_charset(bed, running, server_used, mount):
+    """A server whose names are Latin-1, and one name that is not."""
+    from conftest import get_server
+    server = get_server(bed, running, server_used, "vsftpd", "explicit")
+    disk = os.fsencode(server.root)
+    server.put("plain", b"1")
+    os.makedirs(disk + b"/gr\xfcn")
+    server.own(disk + b"/gr\xfcn")
+    m = mount(server, charset="CP1252")
+    (m / "gr\u00fcn/M\u00e4rz \u20ac").write_bytes(b"data")
+    assert os.listdir(disk + b"/gr\xfcn") == [b"M\xe4rz \x80"]
+    os.rename(m / "gr\u00fcn/M\u00e4rz \u20ac", m / "\u00f6\u00f6")
+    assert (m / "\u00f6\u00f6").read_bytes() == b"data"
+    assert os.path.exists(disk + b"/\xf6\xf6")
+    with open(disk + b"/odd\x81", "wb") as f:  # no character of CP1252
+        f.write(b"odd")
+    server.own(disk + b"/odd\x81")
+    other = mount(server, charset="CP1252")
+    assert sorted(os.listdir(other)) == ["gr\u00fcn", "odd\uef81", "plain", "\u00f6\u00f6"]
+    assert (other / "odd\uef81").read_bytes() == b"odd"
+    os.unlink(other / "odd\uef81")
+    assert not os.path.exists(disk + b"/odd\x81")
+    with pytest.raises(OSError) as e:
+        (other / "\u4e2d").mkdir()
+    assert e.value.errno == errno.EILSEQ

@@ -288,6 +288,10 @@ static void test_did_you_mean(void **state)
 	assert_refused("maxconns=3",
 		       "unknown option 'maxconns': did you mean 'max_conns'?");
 	assert_refused("conect_timeout=3", "did you mean 'connect_timeout'?");
+	assert_refused("charset=CP1259", "iconv does not know it: did you mean CP125");
+	assert_refused("codepage=xyzzy", "iconv -l lists what it knows");
+	assert_refused("charset=UTF-16", "ASCII is something else there");
+	assert_refused("timezone=CET", "use auto, UTC or an offset such as +02:00");
 	assert_refused("nconect=3", "did you mean 'max_conns'?"); /* by its alias */
 	assert_refused("alow_other", "did you mean 'allow_other'?");
 	assert_refused("frobnicate",

@@ -14,9 +14,9 @@ static void test_command(void **state)
 	_cleanup_buf_ struct buf b = { 0 };
 
 	(void)state;
-	assert_int_equal(path_command(&b, "NOOP", NULL), 0);
-	assert_int_equal(path_command(&b, "RETR", "/a b/\xff\xf4x\xff"), 0);
-	assert_int_equal(path_command(&b, "PASS", ""), 0);
+	assert_int_equal(path_command(&b, NULL, "NOOP", NULL), 0);
+	assert_int_equal(path_command(&b, NULL, "RETR", "/a b/\xff\xf4x\xff"), 0);
+	assert_int_equal(path_command(&b, NULL, "PASS", ""), 0);
 	assert_string_equal(buf_str(&b),
 			    "NOOP\r\nRETR /a b/\xff\xff\xf4x\xff\xff\r\nPASS \r\n");
 }
@@ -28,12 +28,12 @@ static void test_command_refuses_line_ends(void **state)
 	_cleanup_buf_ struct buf b = { 0 };
 
 	(void)state;
-	assert_int_equal(path_command(&b, "CWD", "/"), 0);
+	assert_int_equal(path_command(&b, NULL, "CWD", "/"), 0);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		assert_int_equal(path_command(&b, "RETR", bad[i]), -EINVAL);
-		assert_int_equal(path_command(&b, bad[i], "x"), -EINVAL);
+		assert_int_equal(path_command(&b, NULL, "RETR", bad[i]), -EINVAL);
+		assert_int_equal(path_command(&b, NULL, bad[i], "x"), -EINVAL);
 	}
-	assert_int_equal(path_command(&b, "", "x"), -EINVAL);
+	assert_int_equal(path_command(&b, NULL, "", "x"), -EINVAL);
 	assert_string_equal(buf_str(&b), "CWD /\r\n");
 }
 
@@ -45,14 +45,14 @@ static void test_command_limit(void **state)
 	(void)state;
 	memset(name, 'x', sizeof(name));
 	name[PATH_COMMAND_MAX - 7] = '\0'; /* "RETR " and CR LF */
-	assert_int_equal(path_command(&b, "RETR", name), 0);
+	assert_int_equal(path_command(&b, NULL, "RETR", name), 0);
 	assert_int_equal(b.len, PATH_COMMAND_MAX);
 	buf_clear(&b);
 	name[0] = '\xff';
-	assert_int_equal(path_command(&b, "RETR", name), -ENAMETOOLONG);
+	assert_int_equal(path_command(&b, NULL, "RETR", name), -ENAMETOOLONG);
 	assert_int_equal(b.len, 0);
 	b.limit = 10;
-	assert_int_equal(path_command(&b, "RETR", "12345"), -EMSGSIZE);
+	assert_int_equal(path_command(&b, NULL, "RETR", "12345"), -EMSGSIZE);
 	assert_int_equal(b.len, 0);
 }
 
