@@ -4,6 +4,7 @@
 #define FS_MOUNT_H
 
 #include "base/sync.h"
+#include "fs/interrupt.h"
 #include "fs/node.h"
 #include "net/remote.h"
 
@@ -40,7 +41,9 @@ static inline bool wait_req_interrupted(void *arg)
 {
 	fuse_req_t req = arg;
 
-	return fuse_req_interrupted(req) || fuse_session_exited(mount_of(req)->se);
+	return (fuse_req_interrupted(req) &&
+		interrupt_is_meant(fuse_req_ctx(req)->pid)) ||
+	       fuse_session_exited(mount_of(req)->se);
 }
 static inline struct wait wait_of(fuse_req_t req)
 {

@@ -87,11 +87,11 @@ def test_tls12_unless_asked(clearing, mount):
 def test_many_connections(clearing, mount):
     """Each connection logs in under TLS and is cleared on its own."""
     for n in range(8):
-        clearing.put(f"f{n}", some_bytes(100000, n))
+        clearing.put(f"f{n}", some_bytes(4 * MIB, n))
     m = mount(clearing, ccc="require", loglevel="trace", max_conns=3)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         for n, data in enumerate(pool.map(lambda n: (m / f"f{n}").read_bytes(), range(8))):
-            assert data == some_bytes(100000, n)
+            assert data == some_bytes(4 * MIB, n)
     assert m.log_text().count("> CCC") >= 2
 
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Servers that die, freeze and count their guests: errors in time, never a hang."""
 
+import ctypes
 import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -236,3 +238,28 @@ def test_commands_after_idle_time(each_kind, mount):
     assert os.listdir(m) == ["d"]
     time.sleep(3)
     assert (m / "d/file").read_bytes() == b"x"
+
+
+def test_only_signals_that_end_programs_interrupt(own_server, mount):
+    """A timer's signal does not end mkdir() with EINTR: no disk does that."""
+    server = own_server("proftpd")
+    m = mount(server)
+    os.listdir(m)
+    rang = []
+    old = signal.signal(signal.SIGALRM, lambda *_: rang.append(1))
+    server.freeze()
+    try:
+        threading.Timer(1.5, server.thaw).start()
+        signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+        assert libc_mkdir(m / "dir") == 0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+        server.thaw()
+    assert rang and server.disk("dir").is_dir()
+
+
+def libc_mkdir(path):
+    """Without Python's own repetition after EINTR."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    return 0 if libc.mkdir(os.fsencode(path), 0o755) == 0 else ctypes.get_errno()
