@@ -72,7 +72,8 @@ def git_stash_reset_clean(d):
 @check
 def git_worktree_and_push(d):
     git("git init -q --bare -b main bare.git; git clone -q bare.git one 2> /dev/null; cd one;"
-        " git checkout -q -b main; echo 1 > f; git add .; git commit -qm 1; git push -q origin main;"
+        " git checkout -q -b main; echo 1 > f; git add .; git commit -qm 1;"
+        " git push -q origin main;"
         " git worktree add -q ../tree -b other; cd ../tree; echo 2 >> f; git commit -qam 2;"
         " git push -q origin other; cd ../bare.git; git fsck --full; git log --oneline other", d)
 
@@ -268,8 +269,8 @@ def python_packages(d):
     """Modules imported and compiled to __pycache__, a zip that is run, an unpacked wheel."""
     shell("mkdir -p p; echo 'v = 7' > p/__init__.py; echo 'from p import v; w = v + 1' > p/q.py;"
           " python3 -c 'from p.q import w; assert w == 8'; test -d p/__pycache__;"
-          " python3 -m compileall -q -f p; python3 -m zipapp p -m 'p.q:__name__' -o app 2> /dev/null"
-          " || true; echo 'v = 70' > p/__init__.py; touch -d '+2 sec' p/__init__.py;"
+          " python3 -m compileall -q -f p; echo 'v = 70' > p/__init__.py;"
+          " touch -d '+2 sec' p/__init__.py;"
           " python3 -c 'from p.q import w; assert w == 71'", d)
     import zipfile
     with zipfile.ZipFile(d / "x-1-py3-none-any.whl", "w") as z:
@@ -320,8 +321,10 @@ def split_and_joined(d):
 @check
 def fio_sequential(d):
     program("fio")
-    run("fio", "--name=j", "--filename=f", "--size=4M", "--bs=64k", "--rw=write", "--ioengine=psync",
-        "--verify=crc32c", "--do_verify=1", "--verify_fatal=1", "--fallocate=none", "--thread", cwd=d)
+    run("fio", "--name=j", "--filename=f", "--size=4M", "--bs=64k", "--rw=write",
+        "--ioengine=psync",
+        "--verify=crc32c", "--do_verify=1", "--verify_fatal=1", "--fallocate=none", "--thread",
+        cwd=d)
 
 
 @check
@@ -336,7 +339,8 @@ def fio_random(d):
 def fio_mapped(d):
     program("fio")
     run("fio", "--name=j", "--filename=f", "--size=1M", "--bs=4k", "--rw=randrw",
-        "--ioengine=mmap", "--verify=crc32c", "--do_verify=1", "--verify_fatal=1", "--thread", cwd=d)
+        "--ioengine=mmap", "--verify=crc32c", "--do_verify=1", "--verify_fatal=1", "--thread",
+        cwd=d)
 
 
 @check
@@ -354,6 +358,7 @@ def database_dump(d):
     """A dump through a pipe, compressed on the way, restored from there."""
     program("sqlite3")
     shell("sqlite3 a.db 'create table t(n); with recursive c(n) as (select 1 union all select n+1"
-          " from c where n < 2000) insert into t select n from c'; sqlite3 a.db .dump | gzip > d.gz;"
+          " from c where n < 2000) insert into t select n from c'; sqlite3 a.db .dump |"
+          " gzip > d.gz;"
           " zcat d.gz | sqlite3 b.db; test $(sqlite3 b.db 'select sum(n) from t') = 2001000;"
           " sqlite3 a.db \".backup c.db\"; sqlite3 c.db 'pragma integrity_check'", d)

@@ -19,16 +19,14 @@ enum { NAMES = 6, DEPTH = 3, BUFFER = 60000 };
 static unsigned int state; /* of this process's random numbers */
 static char buffer[BUFFER];
 
-static unsigned int
-pick(unsigned int limit)
+static unsigned int pick(unsigned int limit)
 {
 	state = state * 1103515245u + 12345u;
 	return (state >> 8) % limit;
 }
 
 /* d1/d2/f3: folders and files have names of their own, so that kinds meet seldom. */
-static void
-make_path(char path[static 64], char kind)
+static void make_path(char path[static 64], char kind)
 {
 	char *p = path;
 
@@ -39,11 +37,10 @@ make_path(char path[static 64], char kind)
 }
 
 /* What other processes of this tree may bring about. */
-static int
-is_usual(int error)
+static int is_usual(int error)
 {
-	static const int usual[] = {ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, EINVAL,
-				    ELOOP, EPERM, EBUSY, ENXIO};
+	static const int usual[] = { ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY,
+				     EINVAL, ELOOP,  EPERM,   EBUSY,  ENXIO };
 
 	for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++) {
 		if (error == usual[i]) {
@@ -53,8 +50,7 @@ is_usual(int error)
 	return 0;
 }
 
-static void
-judge(int result, const char *what, const char *path)
+static void judge(int result, const char *what, const char *path)
 {
 	if (result < 0 && !is_usual(errno)) {
 		fprintf(stderr, "fsstress: %s %s: %s\n", what, path, strerror(errno));
@@ -62,8 +58,7 @@ judge(int result, const char *what, const char *path)
 	}
 }
 
-static void
-finish(int fd, const char *path)
+static void finish(int fd, const char *path)
 {
 	int result = close(fd);
 
@@ -71,8 +66,7 @@ finish(int fd, const char *path)
 	judge(result, "close", path);
 }
 
-static void
-do_write(const char *path)
+static void do_write(const char *path)
 {
 	int flags = O_RDWR | O_CREAT;
 
@@ -97,8 +91,7 @@ do_write(const char *path)
 	finish(fd, path);
 }
 
-static void
-do_read(const char *path)
+static void do_read(const char *path)
 {
 	static char into[BUFFER];
 	int fd = open(path, O_RDONLY);
@@ -117,8 +110,7 @@ do_read(const char *path)
 	finish(fd, path);
 }
 
-static void
-do_map(const char *path)
+static void do_map(const char *path)
 {
 	int fd = open(path, O_RDWR);
 	struct stat st;
@@ -139,8 +131,7 @@ do_map(const char *path)
 	finish(fd, path);
 }
 
-static void
-do_list(const char *path)
+static void do_list(const char *path)
 {
 	DIR *dir = opendir(path);
 
@@ -157,12 +148,12 @@ do_list(const char *path)
 	closedir(dir);
 }
 
-static void
-do_step(void)
+static void do_step(void)
 {
 	char file[64], folder[64], other[64];
 	struct stat st;
-	struct timespec times[2] = {{.tv_sec = 1500000000}, {.tv_sec = 1500000000 + pick(1000)}};
+	struct timespec times[2] = { { .tv_sec = 1500000000 },
+				     { .tv_sec = 1500000000 + pick(1000) } };
 
 	make_path(file, 'f');
 	make_path(folder, 'd');
@@ -215,8 +206,7 @@ do_step(void)
 	}
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
 	int failed = 0;
 

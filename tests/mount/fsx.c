@@ -22,23 +22,20 @@ static unsigned int size; /* of the file */
 static int fd, number;
 static const char *path;
 
-static unsigned int
-pick(unsigned int limit)
+static unsigned int pick(unsigned int limit)
 {
 	state = state * 1103515245u + 12345u;
 	return limit ? (state >> 4) % limit : 0;
 }
 
-static void
-fail(const char *what, unsigned int off, unsigned int length)
+static void fail(const char *what, unsigned int off, unsigned int length)
 {
-	fprintf(stderr, "fsx: operation %d: %s %u at %u, size %u: %s\n", number, what, length, off,
-		size, errno ? strerror(errno) : "wrong bytes");
+	fprintf(stderr, "fsx: operation %d: %s %u at %u, size %u: %s\n", number, what,
+		length, off, size, errno ? strerror(errno) : "wrong bytes");
 	exit(1);
 }
 
-static void
-place(unsigned int limit, unsigned int *off, unsigned int *length)
+static void place(unsigned int limit, unsigned int *off, unsigned int *length)
 {
 	*off = pick(limit) / align_to * align_to;
 	*length = (pick(PART) + align_to) / align_to * align_to;
@@ -47,16 +44,14 @@ place(unsigned int limit, unsigned int *off, unsigned int *length)
 	}
 }
 
-static void
-fill(unsigned int off, unsigned int length)
+static void fill(unsigned int off, unsigned int length)
 {
 	for (unsigned int i = 0; i < length; i++) {
 		buffer[i] = (char)((number + (int)((off + i) / 8) * 7) & 0xff);
 	}
 }
 
-static void
-put(unsigned int off, unsigned int length)
+static void put(unsigned int off, unsigned int length)
 {
 	if (off > size) {
 		memset(model + size, 0, off - size);
@@ -65,8 +60,7 @@ put(unsigned int off, unsigned int length)
 	size = off + length > size ? off + length : size;
 }
 
-static void
-do_read(void)
+static void do_read(void)
 {
 	unsigned int off, length;
 
@@ -79,8 +73,7 @@ do_read(void)
 	}
 }
 
-static void
-do_write(void)
+static void do_write(void)
 {
 	unsigned int off, length;
 
@@ -92,8 +85,7 @@ do_write(void)
 	put(off, length);
 }
 
-static void
-do_map(int writes)
+static void do_map(int writes)
 {
 	unsigned int off, length;
 
@@ -126,8 +118,7 @@ do_map(int writes)
 	munmap(map, length + skip);
 }
 
-static void
-do_truncate(void)
+static void do_truncate(void)
 {
 	unsigned int to = pick(LONGEST) / align_to * align_to;
 
@@ -140,8 +131,7 @@ do_truncate(void)
 	size = to;
 }
 
-static void
-do_hole(void)
+static void do_hole(void)
 {
 	unsigned int off, length;
 
@@ -161,8 +151,7 @@ do_hole(void)
 	}
 }
 
-static void
-do_reopen(void)
+static void do_reopen(void)
 {
 	struct stat st;
 
@@ -175,16 +164,14 @@ do_reopen(void)
 	}
 }
 
-static void
-do_sync(void)
+static void do_sync(void)
 {
 	if (fsync(fd) != 0) {
 		fail("fsync", 0, 0);
 	}
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
 	if (argc != 5) {
 		fprintf(stderr, "fsx FILE OPERATIONS SEED ALIGNMENT\n");
@@ -218,7 +205,8 @@ main(int argc, char **argv)
 		}
 	}
 	do_reopen();
-	if (pread(fd, buffer, LONGEST, 0) != (ssize_t)size || memcmp(buffer, model, size) != 0) {
+	if (pread(fd, buffer, LONGEST, 0) != (ssize_t)size ||
+	    memcmp(buffer, model, size) != 0) {
 		fail("all", 0, size);
 	}
 	return 0;
