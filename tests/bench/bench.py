@@ -192,7 +192,10 @@ def arguments():
     parser.add_argument("--mbit", type=float, help="rate in Mbit/s (200)")
     parser.add_argument("--loss", type=float, help="lost packets in percent (0)")
     parser.add_argument("--peers", action="store_true", help="rclone, curl and lftp too")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", dest="form", action="store_const", const="json",
+                        help="print JSON at the end")
+    parser.add_argument("--markdown", dest="form", action="store_const", const="markdown",
+                        help="print the table of HACKING.md at the end")
     parser.add_argument("--rows", type=lambda text: text.split(","), metavar="NAME,...",
                         help=" ".join(row.name for row in rows.ROWS))
     parser.add_argument("--repeat", type=int, default=1, help="the median of so many mounts")
@@ -232,7 +235,7 @@ def main():
         signal.signal(sig, stop)
     with contextlib.suppress(OSError):
         os.nice(-10)  # other work on the machine would be counted as round trips
-    out = table.Table(args.json, f"{datetime.date.today()} {commit()}")
+    out = table.Table(args.form, f"{datetime.date.today()} {commit()}")
     with contextlib.ExitStack() as stack:
         line = None
         if not args.loopback:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the benchmark prints: lines as they come, or one JSON object at the end."""
+"""What the benchmark prints: lines as they come; or at the end one JSON object, or Markdown."""
 
 import json
 
@@ -7,15 +7,16 @@ PEERS = ("rclone", "curl", "lftp")
 
 
 class Table:
-    """failed: whether a row of ours failed (being over budget is told, and no failure)."""
+    """form: None, "json" or "markdown". failed: whether a row of ours failed; one that is over
+    its budget is told, and has not failed."""
 
-    def __init__(self, as_json, stamp):
-        self.as_json, self.failed = as_json, False
+    def __init__(self, form, stamp):
+        self.form, self.failed = form, False
         self.all = {"stamp": stamp, "rows": [], "notes": []}
         self.rtt = None
 
     def say(self, text):
-        if not self.as_json:
+        if not self.form:
             print(text, flush=True)
 
     def note(self, text):
@@ -90,5 +91,19 @@ class Table:
         for note in self.all["notes"]:
             if ": " in note and note.split(",")[0] in [row["name"] for row in self.all["rows"]]:
                 self.say(note)
-        if self.as_json:
+        if self.form == "json":
             print(json.dumps(self.all, indent=1))
+        elif self.form == "markdown":
+            self.print_markdown()
+
+    def print_markdown(self):
+        """The table of HACKING.md."""
+        peers = [name for name in PEERS if any(name in row["peers"] for row in self.all["rows"])]
+        print(*self.all["notes"], "", sep="\n")
+        print("|", " | ".join(("work", "budget", "ftpsfs", *peers)), "|")
+        print("|---" * (3 + len(peers)) + "|")
+        for row in self.all["rows"]:
+            seen = [row, *(row["peers"].get(name, {}) for name in peers)]
+            cells = [str(one.get("rtt", "fails" if "error" in one else "-")) for one in seen]
+            cells[0] = f"**{cells[0]}**" if row["over"] else cells[0]
+            print("|", " | ".join((row["what"], str(row["budget"]), *cells)), "|")

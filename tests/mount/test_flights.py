@@ -211,14 +211,15 @@ def sed(m):
     assert m.server.disk("conf").read_bytes() == b"blue\n"
 
 
-# work: (round trips, the floor)
+# work: (round trips, the floor). Where connections work side by side, who comes first may differ
+# from run to run: a few more are allowed there.
 COSTS = {
-    cat: (6, 2), cat_deep: (7, 3), cat_many: (114, 26), ls: (7, 2), walk: (129, 26),
-    missing_one: (2, 1), missing_fifty: (9, 3), stat_one: (2, 1), stat_hundred: (9, 3),
-    ends: (17, 4), create: (9, 3), create_ten: (71, 21), rewrite: (8, 2), write_large: (9, 3),
-    append: (8, 2), rename: (3, 1), rename_ten: (19, 12), remove: (2, 1), remove_tree: (28, 23),
+    cat: (5, 2), cat_deep: (6, 3), cat_many: (66, 26), ls: (6, 2), walk: (110, 26),
+    missing_one: (2, 1), missing_fifty: (8, 3), stat_one: (2, 1), stat_hundred: (8, 3),
+    ends: (12, 4), create: (8, 3), create_ten: (56, 21), rewrite: (8, 3), write_large: (8, 3),
+    append: (8, 3), rename: (3, 1), rename_ten: (18, 12), remove: (2, 1), remove_tree: (28, 23),
     make_directory: (2, 1), remove_directory: (2, 1), modes_and_times: (3, 2),
-    copy_preserving: (9, 3), sed: (20, 8),
+    copy_preserving: (8, 3), sed: (15, 8),
 }
 
 
