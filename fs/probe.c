@@ -489,6 +489,7 @@ static void set_base(struct probe *p, const struct options *o)
 	options_server(o, &p->base);
 	p->base.retry = 0;
 	p->base.max_conns = 1;
+	p->base.prewarm = TRI_NO; /* each connection by the way that is asked about */
 	p->base.keepalive = p->base.idle_timeout = 0;
 	if (options_rank(o, "connect_timeout") == RANK_BUILTIN) {
 		p->base.connect_timeout = CONNECT_MS;

@@ -310,6 +310,10 @@ static int attempt_passive(struct control *c, const struct wait *w, struct attem
 		words_set(words, "%s did not answer %s within %d s", s->host, verb,
 			  (int)(a->patience / 1000));
 	}
+	if (r == 1) {
+		words_set(words, "%s refuses %s: %d %s", s->host, verb, refusal->code,
+			  reply_words(refusal));
+	}
 	if (r != 0) {
 		return r;
 	}
@@ -464,6 +468,7 @@ int data_open(struct control *c, const struct wait *w, struct data *ret,
 		r = open_passive(c, w, &data.ch, ret_refusal, words);
 	}
 	if (r == 0) {
+		words_set(words, "%s", ""); /* of a way that did not work */
 		*ret = data;
 	}
 	return r;

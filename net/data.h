@@ -12,8 +12,8 @@ struct data {
 	struct active *active; /* the server will connect once it has its command */
 };
 
-/* What comes before the transfer command. 0; 1: the server refused, *ret_refusal; negative
- * with words: the connection cannot be made (the control connection is usable), or the
+/* What comes before the transfer command. 0, words empty; 1: the server refused,
+ * *ret_refusal and words; negative with words: the connection cannot be made (the control connection is usable), or the
  * conversation is lost, as control_alive() says.
  *
  * passive: EPSV, then PASV on the same connection when EPSV is refused, mangled or leads

@@ -143,6 +143,12 @@ int remote_list_fetch(struct remote *r, struct control *c, const struct wait *w,
 		hook_printf(r->server->hook, LEVEL_WARN, "listing %s: %s", path,
 			    words.text[0] ? words.text : strerror(-e));
 	}
+	/* It is not the listing that was refused. */
+	if (e == 1 && words.text[0] && !reply_is_passing(refusal)) {
+		hook_printf(r->server->hook, LEVEL_WARN, "listing %s: %s", path,
+			    words.text);
+		return -EIO;
+	}
 	if (e != 0) {
 		return e;
 	}

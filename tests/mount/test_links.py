@@ -9,14 +9,16 @@ import subprocess
 
 import pytest
 
+import servers
+from conftest import get_server
+
 TELLS_NO_LINKS = "pyftpdlib"  # its listings show what a link leads to, never a link
+KINDS = [kind for kind in servers.KINDS if kind != TELLS_NO_LINKS]
 
 
-@pytest.fixture
-def links_told(each_kind):
-    if each_kind.kind == TELLS_NO_LINKS:
-        pytest.skip("this server follows links itself")
-    return each_kind
+@pytest.fixture(params=KINDS)
+def links_told(request, bed, running, server_used):
+    return get_server(bed, running, server_used, request.param, "explicit")
 
 
 def plant(server, links):

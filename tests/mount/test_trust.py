@@ -338,6 +338,7 @@ class OldServer(servers.Pyftpdlib):
 
     def command(self):
         argv, text = super().command()
+        argv.remove(self.extra)  # a word of ours, not of pyftpd.py
         script = self.run / "old.py"
         script.write_text(f"""\
 import sys
