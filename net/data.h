@@ -13,8 +13,8 @@ struct data {
 };
 
 /* What comes before the transfer command. 0, words empty; 1: the server refused,
- * *ret_refusal and words; negative with words: the connection cannot be made (the control connection is usable), or the
- * conversation is lost, as control_alive() says.
+ * *ret_refusal and words; negative with words: the connection cannot be made (the control
+ * connection is usable), or the conversation is lost, as control_alive() says.
  *
  * passive: EPSV, then PASV on the same connection when EPSV is refused, mangled or leads
  * nowhere; one that is not answered at all costs the conversation, and the next one begins
