@@ -366,7 +366,7 @@ static int lookup_locked(struct mount *m, struct node *parent, const char *name,
 	return -EIO;
 }
 
-static int name_check(const char *name)
+int dir_name_check(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -379,7 +379,7 @@ int dir_lookup(struct mount *m, struct node *parent, const char *name,
 	bool has_stat = remote_has_stat(m->remote);
 	struct node *n = NULL;
 	int64_t absent_ms = 0;
-	int r = name_check(name);
+	int r = dir_name_check(name);
 
 	if (r < 0) {
 		return r;
@@ -464,7 +464,7 @@ int dir_ask(struct mount *m, struct node *parent, const char *name, const struct
 	const struct node *n;
 	struct dir *d = NULL;
 	bool known = false;
-	int r = name_check(name);
+	int r = dir_name_check(name);
 
 	if (r < 0) {
 		return r;

@@ -29,6 +29,10 @@ void snapshot_unref(struct mount *m, struct snapshot *s); /* takes NULL */
  * load). */
 int dir_get(struct mount *m, struct node *n, const struct wait *w, struct snapshot **ret);
 
+/* Whether a name may be one of a directory: 0; -EINVAL: CR, LF, '/', "." or "..";
+ * -ENAMETOOLONG: above 255 bytes. */
+int dir_name_check(const char *name);
+
 /* The child `name`, with attributes fresh as of dir_ttl, nlookup raised by one (the
  * kernel's reference to reply with). -ENOENT when it does not exist; *ret_ttl_ms: how
  * long that (the node, or the -ENOENT) may be cached. -EINVAL: a name with CR or LF;

@@ -7,7 +7,6 @@
 #include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/writeback.h"
-#include "net/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -104,9 +103,8 @@ static int make_node(struct mount *m, struct node *parent, const char *name, mod
 		.flags = ENTRY_HAS_SIZE | ENTRY_HAS_MTIME,
 		.mtime = time(NULL),
 	};
-	size_t len = strlen(name);
 	struct node *n = NULL;
-	int r = len > 255 ? -ENAMETOOLONG : path_name_check(name, len);
+	int r = dir_name_check(name);
 
 	if (r == 0) {
 		r = dir_added(m, parent, name, &e, &n);

@@ -19,13 +19,6 @@
 
 enum { DIR_MODE_USUAL = 0755 }; /* what servers give a new directory unasked */
 
-static int may_name(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len > 255 ? -ENAMETOOLONG : path_name_check(name, len);
-}
-
 /* The node of a name that the kernel has just looked up; with a reference. */
 static int child_get(struct mount *m, struct node *parent, const char *name,
 		     const struct wait *w, struct node **ret)
@@ -130,7 +123,7 @@ static int do_mkdir(struct mount *m, struct node *parent, const char *name, unsi
 	int r = change_allowed(m, false);
 
 	if (r == 0) {
-		r = may_name(name);
+		r = dir_name_check(name);
 	}
 	if (r == 0) {
 		r = dir_path(m, parent, w, &dir);
@@ -200,7 +193,7 @@ static int do_symlink(struct mount *m, struct node *parent, const char *name,
 		r = -EPERM;
 	}
 	if (r == 0) {
-		r = may_name(name);
+		r = dir_name_check(name);
 	}
 	if (r == 0) {
 		r = dir_path(m, parent, w, &dir);
@@ -402,7 +395,7 @@ static int do_rename(struct mount *m, struct node *parent, const char *name,
 	int r = flags & ~(unsigned)RENAME_NOREPLACE ? -EINVAL : change_allowed(m, false);
 
 	if (r == 0) {
-		r = may_name(new_name);
+		r = dir_name_check(new_name);
 	}
 	if (r == 0) {
 		r = child_get(m, parent, name, w, &n);

@@ -338,14 +338,6 @@ void writeback_removed(struct writeback *b, struct node *n)
 	}
 }
 
-void writeback_count(struct writeback *b, unsigned *ret_files, uint64_t *ret_bytes)
-{
-	mutex_lock(&b->lock);
-	*ret_files = b->files;
-	*ret_bytes = b->bytes;
-	mutex_unlock(&b->lock);
-}
-
 /* ---- what others left ---- */
 
 struct recovery {

@@ -40,7 +40,4 @@ int writeback_drain(struct writeback *b, const struct wait *w);
 /* n is gone from the server: so is what stands in the journal of it. */
 void writeback_removed(struct writeback *b, struct node *n);
 
-/* How much is owed now. */
-void writeback_count(struct writeback *b, unsigned *ret_files, uint64_t *ret_bytes);
-
 #endif
